@@ -1,0 +1,88 @@
+"""The one notation table: every symbol with its LaTeX, its shape and its meaning.
+
+The derivations, the LaTeX printer and the documentation all read this table, so that a symbol looks
+the same wherever it appears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Notation:
+    """One symbol of the toolkit: its name in code, its LaTeX, its shape and what it means."""
+
+    name: str
+    latex: str
+    shape: str
+    meaning: str
+
+
+_ENTRIES = (
+    Notation("m", "m", "", "number of units"),
+    Notation("n", "n", "", "number of samples"),
+    Notation("d", "d", "", "number of inputs"),
+    Notation("p", "p", "", "number of trained scalars that each unit owns"),
+    Notation("i", "i", "", "a sample, 1 to n"),
+    Notation("l", "l", "", "a second sample, 1 to n"),
+    Notation("h_", "h", "", "a third sample, 1 to n"),
+    Notation("j", "j", "", "a unit, 1 to m"),
+    Notation("r", "r", "", "a second unit, 1 to m"),
+    Notation("k", "k", "", "an input, 1 to d"),
+    Notation("e", "e", "", "a second input, 1 to d"),
+    Notation("t", "t", "", "parameter of a curve, 0 at the point in question"),
+    Notation("X", "X", "(n, d)", "data, one sample a row"),
+    Notation("y", "y", "(n,)", "labels"),
+    Notation("Theta", r"\Theta", "(m, d)", "first-layer weights, one unit a row"),
+    Notation("c", "c", "(m, p)", "trained scalars that belong to the units"),
+    Notation("a", "a", "(m, n)", "fixed coefficients, a unit's own or per sample and unit"),
+    Notation("z", "z", "(m, n)", "pre-activations, z_ji = theta_j . x_i"),
+    Notation("G", "G", "(n, n)", "Gram matrix of the data, X X^T"),
+    Notation("s", "s", "(n,)", "squared norms of the samples, the diagonal of G"),
+    Notation("psi", r"\psi", "", "the unit function psi(z, c; a)"),
+    Notation("phi", r"\phi", "", "the activation, where psi = a phi(z)"),
+    Notation("f", "f", "(n,)", "network output"),
+    Notation("L", "L", "", "loss, the sum of squared residuals"),
+    Notation("M", r"\mathcal{M}", "", "zero-loss manifold, f = y"),
+    Notation("J", "J", "(n, m, d + p)", "Jacobian of the output"),
+    Notation("K", "K", "(n, n)", "Gram matrix of the Jacobian, J J^T"),
+    Notation("Kinv", "K^{-1}", "(n, n)", "inverse of K"),
+    Notation("F", "F", "", "sharpness, the trace of the loss's Hessian on the manifold"),
+    Notation("lambda_", r"\lambda", "(n,)", "multipliers, K lambda = J grad F"),
+    Notation("w", "w", "(n,)", "rate of change of the multipliers along a direction"),
+    Notation("C", "C", "(m, n)", "coefficients of the Riemannian gradient, block j = sum_i C_ji x_i"),
+    Notation("E", "E", "(m, n)", "coefficients of the Riemannian Hessian in the pre-activations"),
+    Notation("V", "V", "(m, d + p)", "the flow's field, minus the Riemannian gradient"),
+    Notation("U", "U", "(m, d + p)", "a direction in parameter space"),
+    Notation("u", "u", "(m, n)", "the direction's pre-activations, u_ji = U_j . x_i"),
+    Notation("kappa", r"\kappa", "", "radius of the convexity bound in units of its hypothesis, 0 < kappa <= 4"),
+    Notation("beta", r"\beta", "", "constant of assumption A3, beta |phi''| <= phi'^2 phi'''"),
+    Notation("tau", r"\tau", "", "smallest a_ji^2 s_i"),
+    Notation("mu", r"\mu", "", "smallest eigenvalue of G"),
+    Notation("s_min", r"s_{\min}", "", "smallest squared norm of a sample"),
+    Notation("a2_min", r"a^2_{\min}", "", "smallest squared coefficient"),
+    Notation("rho1", r"\rho_1", "", "lower bound of phi' (assumption A1)"),
+    Notation("rho2", r"\rho_2", "", "lower bound of phi''' (assumption A1)"),
+    Notation("gamma", r"\gamma", "", "lower bound of phi'''/phi'"),
+    Notation("Fstar", r"F_{\star}", "", "smallest sharpness on the manifold"),
+    Notation("q", "q", "(m, n)", "coordinates q_ji = psi(z_ji; a_ji), in which the constraint is affine"),
+)
+
+NOTATION: Mapping[str, Notation] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+"""Every symbol by its name in code."""
+
+
+def notation_table() -> str:
+    r"""Write the notation as a Markdown table.
+
+    Returns:
+        One row a symbol: LaTeX, shape, meaning.
+
+    >>> print(notation_table().splitlines()[2])
+    | $m$ |  | number of units |
+    """
+    rows = [f"| ${entry.latex}$ | {entry.shape} | {entry.meaning} |" for entry in _ENTRIES]
+    return "\n".join(["| symbol | shape | meaning |", "|---|---|---|", *rows])

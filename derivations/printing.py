@@ -1,0 +1,49 @@
+"""LaTeX of the derivations: SymPy's printer, with names from the notation table and sums as on paper."""
+
+from __future__ import annotations
+
+from sympy import Basic, Indexed, Sum, Symbol
+from sympy.printing.latex import LatexPrinter
+
+from derivations.notation import NOTATION
+
+
+class _Printer(LatexPrinter):  # type: ignore[misc]
+    """SymPy's LaTeX printer with the project's names."""
+
+    def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:  # noqa: N802 (SymPy's name)
+        if "\\" in expr.name:
+            return str(expr.name)
+        entry = NOTATION.get(expr.name)
+        return entry.latex if entry else str(super()._print_Symbol(expr, style))
+
+    def _print_Indexed(self, expr: Indexed, exp: str | None = None) -> str:  # noqa: N802
+        name = str(expr.base.label)
+        head, _, number = name.partition("_")
+        owned = number.isdigit()
+        base = NOTATION[head].latex if owned else self._print(expr.base.label)
+        indices = " ".join(self._print(index) for index in expr.indices)
+        subscript = f"{number}, {indices}" if owned else indices
+        printed = rf"{{{base}}}_{{{subscript}}}" if "^" in base else f"{base}_{{{subscript}}}"
+        return printed if exp is None else rf"{printed}^{{{exp}}}"
+
+    def _print_Sum(self, expr: Sum) -> str:  # noqa: N802
+        signs = "".join(
+            rf"\sum_{{{self._print(index)}={self._print(low)}}}^{{{self._print(high)}}} "
+            for index, low, high in reversed(expr.limits)
+        )
+        body = self._print(expr.function)
+        return signs + (rf"\left({body}\right)" if expr.function.is_Add else body)
+
+    def _print_Tuple(self, expr: Basic) -> str:  # noqa: N802
+        return r"\left(" + r",\; ".join(self._print(x) for x in expr.args) + r"\right)"
+
+
+def latex(expr: Basic) -> str:
+    r"""Write an expression in LaTeX.
+
+    >>> from derivations import symbols as sym
+    >>> latex(Sum(sym.y[sym.i] * sym.lam[sym.i], (sym.i, 1, sym.n)))
+    '\\sum_{i=1}^{n} \\lambda_{i} y_{i}'
+    """
+    return str(_Printer({"order": "lex", "fold_short_frac": False}).doprint(expr))

@@ -1,0 +1,62 @@
+"""A derivation record: one formula with its steps, what it uses and where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sympy import Basic
+
+from derivations.calculus import Block
+from derivations.printing import latex
+
+Relation = Literal["==", ">=", "iff"]
+
+_RELATION_LATEX: dict[str, str] = {"==": "=", ">=": r"\geq", "iff": r"= 0 \iff 0 ="}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a derivation: the expression it arrives at, and why it may be taken."""
+
+    expression: Basic
+    reason: str
+
+    def latex(self) -> str:
+        """Write the expression in LaTeX."""
+        return latex(self.expression)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One derived formula.
+
+    Args:
+        name: The name by which other records and the code generator refer to it.
+        title: A heading.
+        statement: One sentence that says what holds, and under which assumptions.
+        left: The quantity, as a symbol or an expression.
+        relation: "==", ">=", or "iff" (left vanishes exactly where right does).
+        right: The derived expression; a tuple has one component for each of z, c_1, .., c_p.
+        steps: How `right` was reached, first to last.
+        uses: Names of earlier records and of assumptions.
+        source: Paper and statement number.
+        definition: What the left side is, in words of the operators that the machine checks apply.
+
+    An index that occurs in left and right without a sum is free.
+    """
+
+    name: str
+    title: str
+    statement: str
+    left: Block
+    relation: Relation
+    right: Block
+    steps: tuple[Step, ...]
+    uses: tuple[str, ...]
+    source: str
+    definition: str
+
+    def latex(self) -> str:
+        """Write the formula in LaTeX (amsmath and amssymb suffice)."""
+        return f"{latex(self.left)} {_RELATION_LATEX[self.relation]} {latex(self.right)}"

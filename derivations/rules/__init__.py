@@ -1,0 +1,1 @@
+"""The derivations themselves: from the generic unit function to the records, in order."""

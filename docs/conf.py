@@ -1,0 +1,59 @@
+"""Sphinx configuration. Nothing here needs the network: formulas are typeset by the reader's browser."""
+
+import manifoldflow
+
+project = "manifoldflow"
+author = "manifoldflow developers"
+copyright = "2026, manifoldflow developers"
+version = release = manifoldflow.__version__
+language = "en_GB"
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.doctest",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"manifoldflow {version}"
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3  # links such as page.md#heading are checked
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings give shapes, which type hints cannot
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False  # what stands before a colon in Returns is text, and no class to link to
+
+# `make doctest` runs the examples that a page marks as such; pytest runs those in docstrings.
+doctest_test_doctest_blocks = ""
+doctest_global_setup = "import manifoldflow as mf\nimport numpy as np"
+
+# Classes of other projects: linking to them would need their inventories, and so the network.
+nitpick_ignore_regex = [("py:.*", r"(numpy|np|scipy|sympy|numba|matplotlib|collections|pathlib|typing)\..*")]
+
+default_role = "code"  # `name` in a docstring is code
+
+
+def plain_bars(app, what, name, obj, options, lines):
+    """Escape |x|, an absolute value in a docstring and a substitution in reStructuredText."""
+    literal = None  # indent of the line that opened a literal block or a directive
+    example = False
+    for number, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
+        if literal is not None and line.strip() and indent <= literal:
+            literal = None
+        if literal is None and not example:
+            parts = line.split("`")  # those with odd numbers are code
+            parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
+            lines[number] = "`".join(parts)
+        if literal is None and line.rstrip().endswith("::"):
+            literal = indent
+
+
+def setup(app):
+    """Register the hook; 900 runs it after Napoleon, which rewrites the sections."""
+    app.connect("autodoc-process-docstring", plain_bars, priority=900)

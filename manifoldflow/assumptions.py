@@ -1,0 +1,201 @@
+"""The paper's assumptions A1-A3 on the range of pre-activations that can occur, and the constants they give (S7).
+
+A1: phi' >= rho1 > 0 and phi''' >= rho2 > 0.  A2: mu = lambda_min(X X^T) > 0.  A3: beta |phi''| <= phi'^2 phi'''.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq, minimize_scalar
+
+from .errors import AssumptionWarning, InputError
+from .validation import Array
+
+if TYPE_CHECKING:
+    from .manifold import ZeroLossManifold
+
+# Which statements need which assumption (MATH section 4).
+NEEDS = {
+    "A1": ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S13"),
+    "A2": ("S1", "S2", "S3", "S4", "S5", "S6", "S13"),
+    "A3": ("S3", "S4", "S5"),
+}
+_FAR = 1e8
+_GRID_POINTS = 4001
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Constants of the theorems for one starting point.
+
+    `interval` holds every pre-activation that the flow can reach from there when `confined` (S7), else only those that
+    occur at the start; rho1, rho2, beta and ratio = inf phi'''/phi' are extrema over it (grid of 4001 points, refined by
+    Brent's method; not a rigorous enclosure). `weight` = min_j a_j^2.
+    """
+
+    interval: tuple[float, float]
+    confined: bool
+    rho1: float
+    rho2: float
+    beta: float
+    ratio: float
+    mu: float
+    s_min: float
+    weight: float
+    sharpness: float
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Names of the assumptions that fail, of A1, A2, A3."""
+        holds = {"A1": self.rho1 > 0 and self.rho2 > 0, "A2": self.mu > 0, "A3": self.beta > 0}
+        return tuple(name for name, good in holds.items() if not good)
+
+    @property
+    def inapplicable(self) -> tuple[str, ...]:
+        """Statements that do not apply because an assumption fails."""
+        names = {statement for assumption in self.failing for statement in NEEDS[assumption]}
+        return tuple(sorted(names, key=lambda name: int(name[1:])))
+
+    def radius(self, kappa: float = 2.0) -> float:
+        """r = kappa sqrt(mu) beta s_min: the theorems' region is {|grad F| <= r} (S3, S4)."""
+        return kappa * np.sqrt(self.mu) * self.beta * self.s_min * self.weight
+
+    def convexity(self, kappa: float = 2.0) -> float:
+        """c = (4 - kappa) rho1 rho2 s_min mu: the Hessian's lower bound in that region (S3), half the rate of S4."""
+        return (4.0 - kappa) * self.rho1 * self.rho2 * self.s_min * self.mu * self.weight
+
+    def global_rate(self) -> float:
+        """8 s_min mu rho1^2 inf(phi'''/phi'): the global Polyak-Lojasiewicz constant and rate of F - F* (S13)."""
+        return 8.0 * self.s_min * self.mu * self.rho1**2 * self.ratio * self.weight
+
+
+def constants(manifold: ZeroLossManifold, theta: ArrayLike) -> Constants:
+    """The constants of S3-S7 and S13 for the flow that starts at theta, a point of the manifold.
+
+    Raises `InputError` for units that are not a*phi(z): the assumptions are about phi.
+
+    >>> import manifoldflow as mf
+    >>> data = mf.datasets.synthetic(n=3, d=6, rng=0)
+    >>> man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=4), data.X, data.y)
+    >>> found = constants(man, man.random_point(rng=0))
+    >>> found.failing, found.rho1, found.rho2
+    ((), 1.0, 6.0)
+    """
+    return reduced_constants(manifold, manifold.coordinates.reduce(manifold._point("theta", theta)))
+
+
+def reduced_constants(manifold: ZeroLossManifold, W: Array) -> Constants:
+    """`constants` at a point in reduced coordinates."""
+    if manifold.network.unit.phi is None:
+        raise InputError(f"A1-A3 are about units a*phi(z); {manifold.network.unit.formula!r} is not of this form.")
+    work = manifold._workspace()
+    F = float(manifold.kernel.geometry.sharpness(W, manifold.problem, work))
+    weight = float((manifold.a**2).min())
+    interval, confined = _confinement(manifold, work.z, np.sqrt(F / (2.0 * manifold.s_min * weight)))
+    rho1, rho2, beta, ratio = _extrema(manifold, interval)
+    return Constants(interval, confined, rho1, rho2, beta, ratio, manifold.mu, manifold.s_min, weight, F)
+
+
+def warn_where_theorems_do_not_apply(manifold: ZeroLossManifold, W: Array) -> None:
+    """Issue an `AssumptionWarning` naming what fails on the range that occurs and the statements that need it."""
+    if manifold.network.unit.phi is None:
+        return
+    found = reduced_constants(manifold, W)
+    if found.failing:
+        low, high = found.interval
+        warnings.warn(
+            f"{', '.join(found.failing)} fail for {manifold.network.unit.formula} with z in [{low:.4g}, {high:.4g}] "
+            f"(rho1 = {found.rho1:.3g}, rho2 = {found.rho2:.3g}, beta = {found.beta:.3g}, mu = {found.mu:.3g}): "
+            f"{', '.join(found.inapplicable)} do not apply. The computation goes on.",
+            AssumptionWarning,
+            stacklevel=3,
+        )
+
+
+def phi_table(manifold: ZeroLossManifold, z: Array) -> Array:
+    """phi and its first three derivatives at z (k,), (4, k); not finite outside phi's domain."""
+    table = np.empty((4, z.size))
+    with np.errstate(all="ignore"):
+        manifold.kernel.unit.phi_derivatives(np.ascontiguousarray(z, dtype=np.float64), table)
+    return table
+
+
+def _confinement(manifold: ZeroLossManifold, z: Array, bound: float) -> tuple[tuple[float, float], bool]:
+    """The interval around the given z on which |phi'| <= bound; not confined when an end is beyond 1e8."""
+    ends = [_escape(manifold, float(z.min()), -1.0, bound), _escape(manifold, float(z.max()), 1.0, bound)]
+    if None in ends:
+        return (float(z.min()), float(z.max())), False
+    return (ends[0], ends[1]), True
+
+
+def _escape(manifold: ZeroLossManifold, start: float, direction: float, bound: float) -> float | None:
+    """The first point from start in that direction at which |phi'| exceeds the bound."""
+
+    def excess(z: float) -> float:
+        slope = phi_table(manifold, np.array([z]))[1, 0]
+        return abs(slope) - bound if np.isfinite(slope) else np.inf
+
+    step, inside = 1e-3 * max(1.0, abs(start)), start
+    while abs(inside) < _FAR:
+        outside = inside + direction * step
+        if excess(outside) > 0.0:
+            return _boundary(excess, inside, outside)
+        inside, step = outside, 1.5 * step
+    return None
+
+
+def _boundary(excess, inside: float, outside: float) -> float:
+    if excess(inside) >= 0.0:
+        return inside
+    if not np.isfinite(excess(outside)):
+        # Bisection is all that works where the activation stops being finite.
+        for _ in range(80):
+            middle = 0.5 * (inside + outside)
+            inside, outside = (middle, outside) if excess(middle) < 0.0 else (inside, middle)
+        return inside
+    return float(brentq(excess, inside, outside, xtol=1e-13))
+
+
+def _extrema(manifold: ZeroLossManifold, interval: tuple[float, float]) -> tuple[float, float, float, float]:
+    functions = (_slope, _third, _normality, _ratio)
+    return tuple(_minimum(lambda z, f=f: f(phi_table(manifold, z)), interval) for f in functions)  # type: ignore[return-value]
+
+
+def _slope(table: Array) -> Array:
+    return table[1]
+
+
+def _third(table: Array) -> Array:
+    return table[3]
+
+
+def _normality(table: Array) -> Array:
+    with np.errstate(all="ignore"):
+        value = table[1] ** 2 * table[3] / np.abs(table[2])
+    return np.where((table[2] == 0.0) & (table[1] ** 2 * table[3] > 0.0), np.inf, value)
+
+
+def _ratio(table: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return table[3] / table[1]
+
+
+def _minimum(function, interval: tuple[float, float]) -> float:
+    """Minimum over the interval; NaN if the function is not defined on all of it."""
+    grid = np.linspace(*interval, _GRID_POINTS)
+    values = function(grid)
+    if np.any(np.isnan(values)):
+        return float("nan")
+    k = int(np.argmin(values))
+    if not np.isfinite(values[k]):
+        return float(values[k])
+    bounds = (grid[max(k - 1, 0)], grid[min(k + 1, grid.size - 1)])
+    if bounds[0] == bounds[1]:
+        return float(values[k])
+    refined = minimize_scalar(lambda z: float(function(np.array([z]))[0]), bounds=bounds, method="bounded", options={"xatol": 1e-12})
+    return float(min(values[k], refined.fun))

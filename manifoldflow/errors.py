@@ -1,0 +1,49 @@
+"""Typed errors, one for each stage at fault; every message says what came, what is allowed and what to do."""
+
+from derivations.errors import DerivationError, FormulaError, ManifoldflowError
+
+__all__ = [
+    "AssumptionWarning",
+    "CodegenError",
+    "DataError",
+    "DerivationError",
+    "DivergenceError",
+    "FormulaError",
+    "GeometryError",
+    "InputError",
+    "ManifoldflowError",
+    "ProjectionError",
+    "UnreachableLabelsError",
+]
+
+
+class InputError(ManifoldflowError, ValueError):
+    """An argument is outside its domain."""
+
+
+class DataError(ManifoldflowError, ValueError):
+    """A data set cannot be read or used."""
+
+
+class CodegenError(ManifoldflowError):
+    """An expression cannot be compiled, or a pass changed its value."""
+
+
+class GeometryError(ManifoldflowError):
+    """The zero-loss set is not a manifold at this point (J J^T is singular), or the point is not on it."""
+
+
+class ProjectionError(ManifoldflowError):
+    """Newton's method for the projection onto the manifold did not converge."""
+
+
+class UnreachableLabelsError(ManifoldflowError, ValueError):
+    """No parameters of this network reach the labels."""
+
+
+class DivergenceError(ManifoldflowError):
+    """A simulation left every bounded region; the message gives the stable step size."""
+
+
+class AssumptionWarning(UserWarning):
+    """An assumption of a theorem fails on the range that occurs; the message names what no longer applies."""

@@ -1,0 +1,340 @@
+"""The zero-loss manifold M = {theta : f(theta) = y} of a network on data, and its Riemannian geometry."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import ArrayLike
+
+from .codegen import Kernel, load_kernel
+from .coordinates import ReducedCoordinates
+from .errors import GeometryError, InputError, ProjectionError
+from .geodesics import geodesic, parallel_transport
+from .network import TwoLayerNetwork
+from .reach import check_labels_reachable
+from .validation import Array, generator, positive_number, real_array
+
+OFF_MANIFOLD = 1e-6  # largest |f - y| / (1 + max |y|) at which a point passes for one on the manifold
+
+
+class ZeroLossManifold:
+    """M = {theta : f_i(theta) = y_i for all i} with the metric of parameter space; sharpness F = tr D^2 L on it.
+
+    Parameters: `network`, `X` (n, d), `y` (n,). Points and tangent vectors are (m, d + p) float64 arrays, one unit a row:
+    d weights, then the unit's p own parameters. After construction no cost depends on d, except reading and writing such
+    arrays; `reduced` gives the same manifold in the coordinates of the data's span, (m, r + p).
+
+    Raises `InputError` for shapes that do not match and numbers that are not finite, `UnreachableLabelsError` for labels
+    outside the network's range. Methods that need a point on M raise `GeometryError` off it, and where J J^T is singular.
+
+    Source: Gatmiry et al. (ICML 2024), section 3; MATH sections 2 and 6 in `docs/theory`.
+
+    >>> rng = np.random.default_rng(0)
+    >>> man = ZeroLossManifold(TwoLayerNetwork("z**3 + z", width=5), rng.normal(size=(3, 8)), [1.0, 0.0, -1.0])
+    >>> theta = man.random_point(rng=0)
+    >>> bool(np.abs(man.residual(theta)).max() < 1e-13)
+    True
+    >>> bool(np.linalg.norm(man.projection(theta, man.gradient(theta)) - man.gradient(theta)) < 1e-10)
+    True
+    """
+
+    def __init__(self, network: TwoLayerNetwork, X: ArrayLike, y: ArrayLike) -> None:
+        self.network = network
+        self.X, self.y = _data(X, y)
+        self.coordinates = ReducedCoordinates(network.inputs(self.X), network.p)
+        R = self.coordinates.R
+        self.gram = R @ R.T
+        self.a = np.ascontiguousarray(network.coefficients(self.X))
+        self.kernel: Kernel = load_kernel(network.unit)
+        self.problem = self.kernel.geometry.Problem(R, self.gram, np.diag(self.gram).copy(), self.a, self.y)
+        check_labels_reachable(self)
+
+    def __repr__(self) -> str:
+        return f"ZeroLossManifold({self.network!r}, n={self.n}, d={self.X.shape[1]}, rank={self.coordinates.rank})"
+
+    def __reduce__(self) -> tuple:
+        return ZeroLossManifold, (self.network, self.X, self.y)
+
+    # Sizes and constants of the data.
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return self.y.size
+
+    @property
+    def m(self) -> int:
+        """Number of units."""
+        return self.a.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of a point, (m, d + p)."""
+        return self.m, self.coordinates.d + self.network.p
+
+    @property
+    def dimension(self) -> int:
+        """Dimension of M within the data's span: m (r + p) - n."""
+        return self.m * (self.coordinates.rank + self.network.p) - self.n
+
+    @property
+    def mu(self) -> float:
+        """Smallest eigenvalue of the Gram matrix G = X X^T; 0 when the rows are dependent."""
+        independent = self.coordinates.rank == self.n
+        return float(self.coordinates.singular_values[-1] ** 2) if independent else 0.0
+
+    @property
+    def s_min(self) -> float:
+        """Smallest squared norm of a sample."""
+        return float(self.problem.s.min())
+
+    @property
+    def reduced(self) -> ZeroLossManifold:
+        """The same manifold in reduced coordinates: data R (n, r), points (m, r + p), isometric."""
+        return ZeroLossManifold(self.network, self.coordinates.R, self.y)
+
+    # Points.
+
+    def random_point(self, rng: int | np.random.Generator, scale: float = 1.0) -> Array:
+        """A random point: Gaussian weights with pre-activations of standard deviation about `scale`, moved onto M.
+
+        Damped Newton along normal spaces; smaller scales are tried when it stops. Deterministic for a given seed.
+        Raises `ProjectionError` if no point is found.
+        """
+        stream, scale = generator(rng), positive_number("scale", scale)
+        spread = scale / np.sqrt(max(float(self.problem.s.mean()), np.finfo(float).tiny))
+        for attempt in range(12):
+            theta = stream.normal(size=self.shape) * 0.75**attempt
+            theta[:, : self.coordinates.d] *= spread
+            W = self.coordinates.reduce(theta)
+            if self._newton(W) is None:
+                return self._compose(W, theta)
+        raise ProjectionError(
+            f"No zero-loss point was found from 12 random starts (scale {scale}): the labels (max |y| = "
+            f"{np.abs(self.y).max():.3g}) may be out of reach of {self.m} units, or J J^T singular. "
+            "Use a wider network, another scale, or rescale y."
+        )
+
+    def retraction(self, theta: ArrayLike, u: ArrayLike) -> Array:
+        """The point that Newton's method along normal spaces reaches from theta + u: a second-order retraction."""
+        start = self._point("theta", theta) + self._vector("u", u)
+        W = self.coordinates.reduce(start)
+        failure = self._newton(W)
+        if failure is not None:
+            raise ProjectionError(failure)
+        return self._compose(W, start)
+
+    def nearest_point(self, theta: ArrayLike) -> Array:
+        """The point of M nearest to theta: theta - nearest is normal to M there; local, for theta near M.
+
+        Iterates theta <- theta_0 - J^T K^{-1} (f - y + J (theta_0 - theta)), a fixed point of which satisfies the
+        first-order conditions; raises `ProjectionError` when it does not converge (theta too far from M).
+        """
+        start = self._vector("theta", theta)
+        target = self.coordinates.reduce(start)
+        W = target.copy()
+        failure = self._newton(W)
+        if failure is not None:
+            raise ProjectionError(failure)
+        scale = 1.0 + np.linalg.norm(target)
+        for _ in range(200):
+            moved = self._along_tangent(W, target - W)
+            step = np.linalg.norm(moved)
+            if step <= 1e-13 * scale:
+                return self._compose(W, start)
+            W = W + moved
+            failure = self._newton(W)
+            if failure is not None:
+                break
+        raise ProjectionError(
+            f"The nearest point was not found: the last step has length {step:.1e} after 200 iterations. "
+            "The point may be too far from the manifold for a unique nearest point; start closer, or use retraction()."
+        )
+
+    # First and second derivatives.
+
+    def predict(self, theta: ArrayLike) -> Array:
+        """Network outputs f_i, (n,), at any parameters."""
+        W = self.coordinates.reduce(self._vector("theta", theta))
+        return self.kernel.geometry.output(W, self.problem, self._workspace())
+
+    def residual(self, theta: ArrayLike) -> Array:
+        """f - y, (n,)."""
+        return self.predict(theta) - self.y
+
+    def jacobian(self, theta: ArrayLike) -> Array:
+        """Jacobian d f_i / d theta, (n, m, d + p)."""
+        work = self._evaluate(theta)[1]
+        return _rows(work.g, self.network.inputs(self.X)).reshape(self.n, *self.shape)
+
+    def preactivations(self, theta: ArrayLike) -> Array:
+        """z_ji = theta_j . x_i, (m, n)."""
+        return self._evaluate(theta)[1].z
+
+    def sharpness(self, theta: ArrayLike) -> float:
+        """F = tr D^2 L = 2 sum_i |grad f_i|^2 at a point of M."""
+        W = self.coordinates.reduce(self._vector("theta", theta))
+        work = self._workspace()
+        F = self.kernel.geometry.sharpness(W, self.problem, work)
+        self._require_on_manifold(work.f)
+        return float(F)
+
+    def gradient(self, theta: ArrayLike) -> Array:
+        """Riemannian gradient of F, (m, d + p): block j is sum_i A_i^T (alpha_ji - lambda_i g_ji)."""
+        return self.coordinates.expand(self._gradient(theta)[0])
+
+    def multipliers(self, theta: ArrayLike) -> Array:
+        """lambda = K^{-1} J grad F (Euclidean gradient), (n,)."""
+        return self._gradient(theta)[1].lam[0]
+
+    def hessian_vector_product(self, theta: ArrayLike, u: ArrayLike) -> Array:
+        """Riemannian Hessian of F applied to u, (m, d + p); u is projected onto the tangent space first."""
+        W = self.coordinates.reduce(self._vector("theta", theta))
+        U = self.coordinates.reduce(self._vector("u", u))
+        work, out = self._workspace(), np.empty_like(W)
+        self._require_regular(self.kernel.geometry.hessian_vector_product(W, self.problem, work, U, out))
+        self._require_on_manifold(work.f)
+        return self.coordinates.expand(out)
+
+    def hessian_spectrum(self, theta: ArrayLike) -> Array:
+        """Eigenvalues of the Riemannian Hessian on the tangent space within the data's span, ascending, (m (r + p) - n,).
+
+        Dense, with an orthonormal basis of the tangent space: memory (m (r + p))^2.
+        """
+        gradient, work = self._gradient(theta)
+        W = self.coordinates.reduce(self._vector("theta", theta))
+        self.kernel.unit.curvature(
+            work.z, W[:, self.coordinates.rank :], self.problem.s, self.a, work.lam[0], work.H, work.E
+        )
+        reduced_jacobian = _rows(work.g, self.problem.R)
+        basis = scipy.linalg.qr(reduced_jacobian.T)[0][:, self.n :]
+        return scipy.linalg.eigvalsh(basis.T @ _times_blocks(work.E, self.problem.R, basis))
+
+    # Tangent space and curves.
+
+    def projection(self, theta: ArrayLike, u: ArrayLike) -> Array:
+        """Orthogonal projection of u onto the tangent space at theta, (m, d + p)."""
+        W = self.coordinates.reduce(self._point("theta", theta))
+        start = self._vector("u", u)
+        U = self.coordinates.reduce(start)
+        return self._compose(self._along_tangent(W, U), start)
+
+    def exp(self, theta: ArrayLike, u: ArrayLike) -> Array:
+        """Riemannian exponential: the geodesic from theta with velocity u (projected to be tangent), at time 1."""
+        start, velocity = self._point("theta", theta), self._vector("u", u)
+        W = self.coordinates.reduce(start)
+        U = self._along_tangent(W, self.coordinates.reduce(velocity))
+        end = geodesic(self, W, U)
+        failure = self._newton(end)
+        if failure is not None:
+            raise ProjectionError(failure)
+        return self._compose(end, start + velocity)
+
+    def transport(self, theta: ArrayLike, v: ArrayLike, u: ArrayLike) -> Array:
+        """Parallel transport of v along the geodesic of `exp(theta, u)`, to its end; both are projected first."""
+        start = self._point("theta", theta)
+        W = self.coordinates.reduce(start)
+        vector = self._vector("v", v)
+        V = self._along_tangent(W, self.coordinates.reduce(vector))
+        U = self._along_tangent(W, self.coordinates.reduce(self._vector("u", u)))
+        return self._compose(parallel_transport(self, W, U, V), vector)
+
+    # Helpers.
+
+    def _workspace(self):
+        return self.kernel.geometry.workspace(self.m, self.n)
+
+    def _vector(self, name: str, value: ArrayLike) -> Array:
+        return real_array(name, value, shape=self.shape)
+
+    def _point(self, name: str, value: ArrayLike) -> Array:
+        theta = self._vector(name, value)
+        work = self._workspace()
+        self.kernel.geometry.output(self.coordinates.reduce(theta), self.problem, work)
+        self._require_on_manifold(work.f)
+        return theta
+
+    def _evaluate(self, theta: ArrayLike):
+        W = self.coordinates.reduce(self._vector("theta", theta))
+        work = self._workspace()
+        self.kernel.geometry.residual(W, self.problem, work)
+        return W, work
+
+    def _gradient(self, theta: ArrayLike):
+        W = self.coordinates.reduce(self._vector("theta", theta))
+        work, out = self._workspace(), np.empty_like(W)
+        _, info = self.kernel.geometry.gradient(W, self.problem, work, out)
+        self._require_on_manifold(work.f)
+        self._require_regular(info)
+        return out, work
+
+    def _along_tangent(self, W: Array, U: Array) -> Array:
+        out = np.empty_like(U)
+        self._require_regular(self.kernel.geometry.project(W, self.problem, self._workspace(), U, out))
+        return out
+
+    def _compose(self, W: Array, start: Array) -> Array:
+        """Parameters with coordinates W and the part of `start` orthogonal to the data's span."""
+        return self.coordinates.expand(W) + self.coordinates.orthogonal_part(start)
+
+    def projection_tolerance(self) -> float:
+        """Largest |f - y| that counts as converged: rounding of a sum of m terms of size 1 + |y|."""
+        return 1e-12 * (1.0 + float(np.abs(self.y).max(initial=0.0)))
+
+    def _newton(self, W: Array) -> str | None:
+        """Move W onto M in place; None, or why it failed."""
+        tolerance = self.projection_tolerance()
+        size, iterations, info = self.kernel.geometry.newton_projection(
+            W, self.problem, self._workspace(), np.empty_like(W), tolerance, 200
+        )
+        if info == 0 and size <= tolerance:
+            return None
+        reason = "J J^T is singular" if info else "the residual stopped falling"
+        return (
+            f"The projection onto the manifold did not converge: after {iterations} Newton steps max |f - y| = {size:.1e} "
+            f"(needed {tolerance:.1e}); {reason}. Start closer to the manifold, or use a shorter step."
+        )
+
+    def _require_on_manifold(self, f: Array) -> None:
+        size = np.abs(f - self.y).max(initial=0.0)
+        allowed = OFF_MANIFOLD * (1.0 + np.abs(self.y).max(initial=0.0))
+        if not size <= allowed:
+            raise GeometryError(
+                f"theta is not on the manifold: max |f - y| = {size:.2e}, allowed {allowed:.1e}. "
+                "Move it there first, with nearest_point(theta) or retraction()."
+            )
+
+    def _require_regular(self, info: int) -> None:
+        if info != 0:
+            raise GeometryError(
+                f"J J^T is not positive definite at this point (n = {self.n}, rank of the data {self.coordinates.rank}, "
+                f"m = {self.m}): M need not be a manifold here. Remove dependent samples or widen the network."
+            )
+
+
+def _data(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    X, y = real_array("X", X, ndim=2), real_array("y", y, ndim=1)
+    if X.shape[0] != y.size:
+        raise InputError(f"X has {X.shape[0]} rows (samples) and y {y.size} entries; they must match. X is (n, d), y (n,).")
+    if y.size == 0:
+        raise InputError("X and y are empty; at least one sample is needed.")
+    zero = np.flatnonzero(~X.any(axis=1))
+    if X.shape[1] and zero.size:
+        raise InputError(f"Row {int(zero[0])} of X is zero: its output cannot be trained. Remove it, or add a constant feature.")
+    return X.copy(), y.copy()
+
+
+def _rows(t: Array, R: Array) -> Array:
+    """Row i is the flattened element A_i^T t_i of parameter space, (n, m (r + p))."""
+    weights = t[0].T[:, :, None] * R[:, None, :]
+    own = np.moveaxis(t[1:], (2, 1, 0), (0, 1, 2))
+    return np.concatenate([weights, own], axis=2).reshape(R.shape[0], -1)
+
+
+def _times_blocks(E: Array, R: Array, basis: Array) -> Array:
+    """The block-diagonal matrix with blocks sum_i A_i^T E_ji A_i, times the columns of a basis."""
+    p, m, r = E.shape[0] - 1, E.shape[2], R.shape[1]
+    columns = basis.reshape(m, r + p, -1)
+    v = np.concatenate([(R @ columns[:, :r])[None], np.moveaxis(columns[:, r:], 1, 0)[:, :, None, :].repeat(R.shape[0], 2)])
+    t = np.einsum("pqji,qjik->pjik", E, v)
+    return np.concatenate([R.T @ t[0], np.moveaxis(t[1:].sum(axis=2), 0, 1)], axis=1).reshape(basis.shape)

@@ -1,0 +1,83 @@
+"""Networks as sums over units: which unit function, how many units, and how a unit meets a sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import ArrayLike
+
+from derivations import UnitFunction
+
+from .errors import InputError
+from .validation import Array, positive_integer, real_array
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLayerNetwork:
+    """Two-layer network f(x) = sum_j psi(theta_j . x, c_j; a_j), in the paper's case sum_j a_j phi(theta_j . x).
+
+    Parameters: `unit`, a `UnitFunction` or its formula; `width` m; `output_weights` a, (m,) and non-zero and not
+    trained (None: all ones), or "trained": the output weight becomes the unit's own parameter c, and theta is (m, d + 1).
+
+    Raises `InputError` for weights of another shape, zero or not finite, and for "trained" with a unit that already has
+    own parameters.
+
+    Source: Gatmiry et al. (ICML 2024), section 3; signed weights S10.
+
+    >>> net = TwoLayerNetwork(UnitFunction("z**3 + z"), width=3)
+    >>> net.output_weights
+    array([1., 1., 1.])
+    >>> TwoLayerNetwork("tanh(z)", width=2, output_weights="trained").unit
+    UnitFunction('c*tanh(z)', own=('c',))
+    """
+
+    unit: UnitFunction
+    width: int
+    output_weights: Any = None
+
+    def __post_init__(self) -> None:
+        unit = self.unit if isinstance(self.unit, UnitFunction) else UnitFunction(self.unit)
+        trained = isinstance(self.output_weights, str)
+        weights = None if trained else self.output_weights
+        object.__setattr__(self, "width", positive_integer("width", self.width))
+        object.__setattr__(self, "unit", _with_trained_weight(unit, self.output_weights) if trained else unit)
+        object.__setattr__(self, "output_weights", self._weights(weights))
+
+    def _weights(self, value: ArrayLike | None) -> Array:
+        if value is None:
+            return np.ones(self.width)
+        weights = real_array("output_weights", value, shape=(self.width,)).copy()
+        if np.any(weights == 0.0):
+            raise InputError(
+                f"output_weights must be non-zero; entry {int(np.flatnonzero(weights == 0.0)[0])} is 0. "
+                "A unit of weight 0 does not act: leave it out."
+            )
+        weights.flags.writeable = False
+        return weights
+
+    @property
+    def p(self) -> int:
+        """Number of own parameters of a unit."""
+        return self.unit.p
+
+    def inputs(self, X: Array) -> Array:
+        """What the parameters' first columns are multiplied with: the data, (n, d)."""
+        return X
+
+    def coefficients(self, X: Array) -> Array:
+        """Fixed coefficients a_ji, (m, n): the output weight of unit j for every sample."""
+        return np.repeat(self.output_weights[:, None], X.shape[0], axis=1)
+
+
+def _with_trained_weight(unit: UnitFunction, word: str) -> UnitFunction:
+    if word != "trained":
+        raise InputError(f"output_weights must be None, an array or 'trained'; got {word!r}.")
+    if unit.phi is None:
+        raise InputError(
+            f"output_weights='trained' needs a unit a*phi(z); {unit.formula!r} is not of this form. "
+            "Give the trained weight as one of the unit's own parameters."
+        )
+    return UnitFunction(sympy.Symbol("c") * unit.phi, own=("c",))

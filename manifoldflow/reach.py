@@ -1,0 +1,39 @@
+"""Can a network reach the labels at all? A bounded activation cannot reach every number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import UnreachableLabelsError
+
+if TYPE_CHECKING:
+    from .manifold import ZeroLossManifold
+
+_GRID = np.concatenate([-np.logspace(6, -6, 2001), [0.0], np.logspace(-6, 6, 2001)])
+
+
+def check_labels_reachable(manifold: ZeroLossManifold) -> None:
+    """Raise `UnreachableLabelsError` when a label lies outside sum_j a_j phi(R), as seen on |z| <= 1e6.
+
+    Units with own parameters are not examined: their range is rarely bounded.
+    """
+    if manifold.network.unit.phi is None:
+        return
+    with np.errstate(all="ignore"):
+        table = np.empty((4, _GRID.size))
+        manifold.kernel.unit.phi_derivatives(_GRID, table)
+    values = table[0][np.isfinite(table[0])]
+    if values.size == 0:
+        raise UnreachableLabelsError("The activation is not real at any z in [-1e6, 1e6]; use another formula.")
+    extremes = np.stack([manifold.a * values.min(), manifold.a * values.max()])
+    low, high = extremes.min(axis=0).sum(axis=0), extremes.max(axis=0).sum(axis=0)
+    outside = np.flatnonzero((manifold.y < low) | (manifold.y > high))
+    if outside.size:
+        i = int(outside[0])
+        raise UnreachableLabelsError(
+            f"{outside.size} of {manifold.n} labels are out of reach: y[{i}] = {manifold.y[i]:.6g}, and with "
+            f"{manifold.m} units the output lies in [{low[i]:.6g}, {high[i]:.6g}] (activation seen on |z| <= 1e6). "
+            "Rescale y or widen the network."
+        )

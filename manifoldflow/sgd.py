@@ -1,0 +1,230 @@
+"""Label-noise SGD, simulated in pre-activation coordinates by a compiled kernel."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .errors import DivergenceError, InputError
+from .manifold import ZeroLossManifold
+from .network import TwoLayerNetwork
+from .validation import Array, generator, one_of, positive_integer, positive_number, real_array
+
+_KINDS = ("none", "rademacher", "gaussian", "uniform")
+
+
+@dataclass(frozen=True)
+class LabelNoise:
+    """Noise added to a label at each use: mean 0, standard deviation `std`, `kind` rademacher, gaussian, uniform or none.
+
+    >>> LabelNoise("gaussian", std=0.5)
+    LabelNoise(kind='gaussian', std=0.5)
+    """
+
+    kind: str = "rademacher"
+    std: float = 1.0
+
+    def __post_init__(self) -> None:
+        one_of("kind", self.kind, _KINDS)
+        positive_number("std", self.std, allow_zero=True)
+
+
+@dataclass(frozen=True, eq=False)
+class SGDRun:
+    """Result of `label_noise_sgd`.
+
+    `theta` (n_runs, m, d + p) at the end; `loss` (n_runs,), the noiseless sum over samples of (f_i - y_i)^2 there;
+    `n_steps`; `flow_time` = step_size^2 n_steps; `clock`: multiply flow_time by it for the time of `sharpness_flow`
+    (sigma^2 / (2 n b), or sigma^2 / 2 for the full batch); `stable_step_size`; `steps` (k,), `recorded` (k, n_runs, m, d + p)
+    the recorded trajectory (empty without record_every); `message`.
+    """
+
+    theta: Array
+    loss: Array
+    n_steps: int
+    step_size: float
+    clock: float
+    stable_step_size: float
+    steps: Array
+    recorded: Array
+    message: str
+
+    @property
+    def flow_time(self) -> float:
+        """step_size^2 times the number of steps."""
+        return self.step_size**2 * self.n_steps
+
+    @property
+    def sharpness_flow_time(self) -> float:
+        """The time of dTheta/dt = -grad F that the run corresponds to, clock * flow_time."""
+        return self.clock * self.flow_time
+
+
+def label_noise_sgd(
+    network: TwoLayerNetwork,
+    X: ArrayLike,
+    y: ArrayLike,
+    theta: ArrayLike,
+    *,
+    step_size: float = 1e-3,
+    noise: LabelNoise | None = None,
+    n_steps: int = 10**6,
+    batch_size: int | str = 1,
+    n_runs: int = 1,
+    rng: Any = 0,
+    record_every: int | None = None,
+) -> SGDRun:
+    """Simulate SGD with fresh label noise: theta <- theta - eta grad of the sampled (f_i - y_i - xi_i)^2.
+
+    Args:
+        network, X (n, d), y (n,): the problem. theta: starting point (m, d + p), or one for each run (n_runs, m, d + p).
+        step_size: eta. noise: `LabelNoise` (None: Rademacher, std 1). n_steps: number of steps.
+        batch_size: samples a step, drawn uniformly with replacement (mean gradient), or "full": the gradient of the sum
+            over all samples, each with its own noise.
+        n_runs: independent runs, each with its own stream spawned from rng; they share the machine's threads, and
+            the result is the same bits for any number of threads.
+        rng: seed or numpy Generator. record_every: keep every so many steps.
+
+    Raises:
+        InputError: an argument outside its domain. DivergenceError: a run left every bounded region; the message gives
+            the stable step size 2 / lambda_max of the sampled loss's Hessian at the start.
+
+    Source: S9 and MATH section 3.
+
+    >>> import manifoldflow as mf
+    >>> data = mf.datasets.synthetic(n=3, d=6, rng=0)
+    >>> net = mf.TwoLayerNetwork("z**3 + z", width=4)
+    >>> theta = mf.ZeroLossManifold(net, data.X, data.y).random_point(rng=0)
+    >>> run = label_noise_sgd(net, data.X, data.y, theta, step_size=1e-3, n_steps=1000, noise=LabelNoise(std=0.1))
+    >>> run.theta.shape, run.flow_time
+    ((1, 4, 6), 0.001)
+    """
+    manifold = ZeroLossManifold(network, X, y)
+    simulation = _Simulation(
+        manifold, positive_number("step_size", step_size), noise or LabelNoise(),
+        _batch(batch_size), positive_integer("n_steps", n_steps),
+        positive_integer("record_every", record_every) if record_every is not None else None,
+    )  # fmt: skip
+    starts = _starts(theta, positive_integer("n_runs", n_runs), manifold)
+    streams = generator(rng).spawn(n_runs)
+    with ThreadPoolExecutor(max_workers=min(n_runs, os.cpu_count() or 1)) as pool:
+        results = list(pool.map(simulation.run, starts, streams))
+    return simulation.collect(results)
+
+
+@dataclass(frozen=True)
+class _Simulation:
+    """What all runs share."""
+
+    manifold: ZeroLossManifold
+    step_size: float
+    noise: LabelNoise
+    batch: int  # 0: full
+    n_steps: int
+    record_every: int | None
+
+    def run(self, start: Array, stream: np.random.Generator) -> tuple[Array, list[Array]]:
+        """One run: the end point and the recorded points."""
+        state = _State(self.manifold, start, self.batch)
+        recorded = []
+        for count in self._chunks():
+            taken = self._advance(state, stream, count)
+            if taken < count:
+                raise DivergenceError(self._divergence(state))
+            if self.record_every is not None:
+                recorded.append(state.theta())
+        return state.theta(), recorded
+
+    def _chunks(self) -> list[int]:
+        size = self.record_every or self.n_steps
+        full, rest = divmod(self.n_steps, size)
+        return [size] * full + ([rest] if rest else [])
+
+    def _advance(self, state: _State, stream: np.random.Generator, count: int) -> int:
+        return self.manifold.kernel.sgd.sgd_steps(
+            state.Z, state.c, state.moved, self.manifold.problem, state.a, self.step_size, self.batch,
+            _KINDS.index(self.noise.kind), self.noise.std, count, stream, state.limit, state.rows, state.g, state.scaled,
+        )  # fmt: skip
+
+    def _divergence(self, state: _State) -> str:
+        return (
+            f"Label-noise SGD diverged at step_size = {self.step_size:.3g}: an output error passed {state.limit:.1e}. "
+            f"The stable bound at the starting point is about {stable_step_size(self.manifold, state.start, self.batch):.3g} "
+            "(2 / largest Hessian eigenvalue of the sampled loss); take a step size well below it, or less noise."
+        )
+
+    def collect(self, results: list[tuple[Array, list[Array]]]) -> SGDRun:
+        """Gather the runs into one immutable record."""
+        man = self.manifold
+        theta = np.stack([end for end, _ in results])
+        recorded = np.stack([np.stack(points) for _, points in results], axis=1) if results[0][1] else theta[None][:0]
+        loss = np.array([float(np.sum(man.residual(point) ** 2)) for point in theta])
+        for array in (theta, recorded, loss):
+            array.flags.writeable = False
+        clock = self.noise.std**2 / 2.0 / (1 if self.batch == 0 else man.n * self.batch)
+        return SGDRun(
+            theta=theta, loss=loss, n_steps=self.n_steps, step_size=self.step_size, clock=clock,
+            stable_step_size=stable_step_size(man, theta[0], self.batch), steps=np.cumsum(self._chunks())[: len(recorded)],
+            recorded=recorded, message=f"{self.n_steps} steps of {len(results)} run(s) were taken.",
+        )  # fmt: skip
+
+
+class _State:
+    """One run's arrays, in the layout of the kernel: one sample a row."""
+
+    def __init__(self, manifold: ZeroLossManifold, start: Array, batch: int) -> None:
+        self.manifold, self.start = manifold, start
+        self.W = manifold.coordinates.reduce(start)
+        self.orthogonal = manifold.coordinates.orthogonal_part(start)
+        rank, v = manifold.coordinates.rank, 1 + manifold.network.p
+        self.Z = np.ascontiguousarray((self.W[:, :rank] @ manifold.problem.R.T).T)
+        self.c = self.W[:, rank:].copy()
+        self.moved = np.zeros_like(self.Z)
+        self.a = np.ascontiguousarray(manifold.a.T)
+        n_rows = batch or manifold.n
+        self.rows = np.empty(n_rows, np.int64)
+        self.g = np.empty((n_rows, v, manifold.m))
+        self.scaled = np.empty_like(self.Z)
+        self.limit = 1e6 * (1.0 + float(np.abs(manifold.y).max()))
+
+    def theta(self) -> Array:
+        """Parameters of the current state."""
+        W = self.W.copy()
+        rank = self.manifold.coordinates.rank
+        W[:, :rank] += self.moved.T @ self.manifold.problem.R
+        W[:, rank:] = self.c
+        return self.manifold.coordinates.expand(W) + self.orthogonal
+
+
+def stable_step_size(manifold: ZeroLossManifold, theta: ArrayLike, batch_size: int | str = 1) -> float:
+    """2 / lambda_max of the Hessian of a step's loss at theta: 1 / max_i K_ii, or 1 / lambda_max(K) for the full batch.
+
+    Exact for batches of one and for the full batch on M; for other batches a lower bound. Larger steps diverge.
+    """
+    work = manifold._evaluate(theta)[1]
+    K = np.empty((manifold.n, manifold.n))
+    manifold.kernel.geometry.jacobian_gram(work.g, manifold.gram, K)
+    full = batch_size in (0, "full")
+    largest = float(np.linalg.eigvalsh(K)[-1]) if full else float(np.diag(K).max())
+    return 1.0 / largest if largest > 0 else np.inf
+
+
+def _batch(batch_size: int | str) -> int:
+    if isinstance(batch_size, str):
+        one_of("batch_size", batch_size, ("full",))
+        return 0
+    return positive_integer("batch_size", batch_size)
+
+
+def _starts(theta: ArrayLike, n_runs: int, manifold: ZeroLossManifold) -> list[Array]:
+    starts = real_array("theta", theta)
+    if starts.shape == manifold.shape:
+        return [starts] * n_runs
+    if starts.shape == (n_runs, *manifold.shape):
+        return list(starts)
+    raise InputError(f"theta must have shape {manifold.shape} or {(n_runs, *manifold.shape)}; got {starts.shape}.")

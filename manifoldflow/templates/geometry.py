@@ -1,0 +1,350 @@
+"""Geometry of the zero-loss manifold: Jacobian, projection, Riemannian gradient and Hessian, Newton's projection.
+
+Parameters W are (m, r + P): row j holds unit j's weights in the span of the data (r reduced coordinates) and its own
+parameters. Coefficients `t` of shape (1 + P, m, n) stand for the element sum_i A_i^T t_ji of parameter space.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from manifoldflow.lapack import cholesky, cholesky_solve, gemm
+
+from .unit import P, curvature, first_order, jit, second_order, values
+
+
+class Problem(NamedTuple):
+    """Data in reduced coordinates: R (n, r), G = R R^T (n, n), s = diag G, coefficients a (m, n), labels y (n,)."""
+
+    R: np.ndarray
+    G: np.ndarray
+    s: np.ndarray
+    a: np.ndarray
+    y: np.ndarray
+
+
+class Workspace(NamedTuple):
+    """Everything that the functions below write on the way; made once, so that loops allocate nothing."""
+
+    z: np.ndarray
+    f: np.ndarray
+    g: np.ndarray
+    alpha: np.ndarray
+    t: np.ndarray
+    H: np.ndarray
+    E: np.ndarray
+    K: np.ndarray
+    C: np.ndarray
+    lam: np.ndarray
+
+
+@jit
+def workspace(m, n):
+    """A fresh workspace for m units and n samples; lam has one row, as the solvers want it."""
+    v = 1 + P
+    return Workspace(
+        np.empty((m, n)),
+        np.empty(n),
+        np.empty((v, m, n)),
+        np.empty((v, m, n)),
+        np.empty((v, m, n)),
+        np.empty((v, v, m, n)),
+        np.empty((v, v, m, n)),
+        np.empty((n, n)),
+        np.empty((n, n)),
+        np.empty((1, n)),
+    )
+
+
+@jit
+def preactivations(W, R, z):
+    """z_ji = theta_j . r_i."""
+    gemm(False, True, 1.0, W[:, : R.shape[1]], R, 0.0, z)
+
+
+@jit
+def jacobian_gram(g, G, K):
+    """K = J J^T = G * (g_0^T g_0) + sum_q g_q^T g_q (entrywise product; record gram_of_jacobian)."""
+    n = G.shape[0]
+    gemm(True, False, 1.0, g[0], g[0], 0.0, K)
+    for i in range(n):
+        for k in range(n):
+            K[i, k] *= G[i, k]
+    for q in range(1, 1 + P):
+        gemm(True, False, 1.0, g[q], g[q], 1.0, K)
+
+
+@jit
+def apply_jacobian(g, z, c, out):
+    """(J U)_i = sum_j g_ji . A_i U_j, from the pre-activations z = U_theta R^T and own parts c of U."""
+    out[:] = 0.0
+    for j in range(z.shape[0]):
+        for i in range(z.shape[1]):
+            out[i] += g[0, j, i] * z[j, i]
+        for q in range(P):
+            for i in range(z.shape[1]):
+                out[i] += g[q + 1, j, i] * c[j, q]
+
+
+@jit
+def apply_jacobian_to_coefficients(g, t, G, C, out):
+    """J applied to the element sum_i A_i^T t_ji, through the Gram matrix."""
+    n = G.shape[0]
+    gemm(True, False, 1.0, g[0], t[0], 0.0, C)
+    for i in range(n):
+        total = 0.0
+        for k in range(n):
+            total += C[i, k] * G[i, k]
+        out[i] = total
+    for q in range(1, 1 + P):
+        for j in range(t.shape[1]):
+            own = 0.0
+            for k in range(n):
+                own += t[q, j, k]
+            for i in range(n):
+                out[i] += g[q, j, i] * own
+
+
+@jit
+def assemble(t, R, out):
+    """The element sum_i A_i^T t_ji of parameter space, (m, r + P)."""
+    r = R.shape[1]
+    gemm(False, False, 1.0, t[0], R, 0.0, out[:, :r])
+    for q in range(P):
+        for j in range(out.shape[0]):
+            total = 0.0
+            for i in range(R.shape[0]):
+                total += t[q + 1, j, i]
+            out[j, r + q] = total
+
+
+@jit
+def subtract_normal(t, g, lam):
+    """t <- t - lam g: take the normal element J^T lam out of a coefficient array."""
+    for q in range(1 + P):
+        for j in range(t.shape[1]):
+            for i in range(t.shape[2]):
+                t[q, j, i] -= lam[i] * g[q, j, i]
+
+
+@jit
+def largest(values_):
+    """max |x|; NaN when one is among them, so that a comparison with it is false."""
+    result = 0.0
+    for x in values_.flat:
+        size = abs(x)
+        if not size <= result:
+            result = size
+            if size != size:
+                return size
+    return result
+
+
+@jit
+def residual(W, problem, work):
+    """Fill work.z, f and g; return max |f - y|."""
+    preactivations(W, problem.R, work.z)
+    first_order(work.z, W[:, problem.R.shape[1] :], problem.a, work.f, work.g)
+    size = 0.0
+    for i in range(work.f.shape[0]):
+        difference = abs(work.f[i] - problem.y[i])
+        if not difference <= size:
+            size = difference
+    return size
+
+
+@jit
+def sharpness(W, problem, work):
+    """F = tr D^2 L on the manifold; fills work.z, f, g, alpha."""
+    preactivations(W, problem.R, work.z)
+    return second_order(
+        work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.f, work.g, work.alpha
+    )  # fmt: skip
+
+
+@jit
+def gradient(W, problem, work, out):
+    """Riemannian gradient into `out`; returns (F, info).
+
+    info is not 0 when J J^T is not positive definite. Leaves the multipliers in work.lam and the factor of K in work.K.
+    """
+    F = sharpness(W, problem, work)
+    jacobian_gram(work.g, problem.G, work.K)
+    apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.C, work.lam[0])
+    info = cholesky(work.K)
+    if info == 0:
+        cholesky_solve(work.K, work.lam)
+        subtract_normal(work.alpha, work.g, work.lam[0])
+        assemble(work.alpha, problem.R, out)
+    else:
+        out[:] = np.nan
+    return F, info
+
+
+@jit
+def project(W, problem, work, U, out):
+    """Orthogonal projection of U onto the tangent space at W; returns info as `gradient` does."""
+    r = problem.R.shape[1]
+    residual(W, problem, work)
+    jacobian_gram(work.g, problem.G, work.K)
+    info = cholesky(work.K)
+    if info == 0:
+        project_with_factor(problem, work, U, r, out)
+    return info
+
+
+@jit
+def project_with_factor(problem, work, U, r, out):
+    """The projection when work.g and the factor of K in work.K are those of the point. `out` may be U."""
+    preactivations(U, problem.R, work.z)
+    apply_jacobian(work.g, work.z, U[:, r:], work.lam[0])
+    cholesky_solve(work.K, work.lam)
+    work.t[:] = 0.0
+    subtract_normal(work.t, work.g, work.lam[0])
+    copy_scaled(out, 1.0, U)
+    add_assembled(work.t, problem.R, out)
+
+
+@jit
+def add_assembled(t, R, out):
+    """out += sum_i A_i^T t_ji."""
+    r = R.shape[1]
+    gemm(False, False, 1.0, t[0], R, 1.0, out[:, :r])
+    for q in range(P):
+        for j in range(out.shape[0]):
+            for i in range(R.shape[0]):
+                out[j, r + q] += t[q + 1, j, i]
+
+
+@jit
+def apply_blocks(B, z, c, t):
+    """t_ji = B_ji u_ji for symmetric (1+P) x (1+P) blocks B and u_ji = (z_ji, c_j)."""
+    t[:] = 0.0
+    for q in range(1 + P):
+        for j in range(z.shape[0]):
+            for i in range(z.shape[1]):
+                t[q, j, i] += B[q, 0, j, i] * z[j, i]
+            for p in range(P):
+                for i in range(z.shape[1]):
+                    t[q, j, i] += B[q, p + 1, j, i] * c[j, p]
+
+
+@jit
+def second_derivatives(W, problem, work, grad):
+    """Gradient into `grad`, H and E into the workspace; returns (F, info)."""
+    F, info = gradient(W, problem, work, grad)
+    if info == 0:
+        curvature(work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.lam[0], work.H, work.E)
+    return F, info
+
+
+@jit
+def hessian_vector_product(W, problem, work, U, out):
+    """Riemannian Hessian P E P applied to U; returns info as `gradient` does."""
+    r = problem.R.shape[1]
+    _, info = second_derivatives(W, problem, work, out)
+    if info == 0:
+        project_with_factor(problem, work, U, r, out)
+        preactivations(out, problem.R, work.z)
+        apply_blocks(work.E, work.z, out[:, r:], work.t)
+        assemble(work.t, problem.R, out)
+        project_with_factor(problem, work, out, r, out)
+    return info
+
+
+@jit
+def normal_acceleration(W, problem, work, U, V, out):
+    """-J^T K^{-1} q with q_i = sum_j u_ji^T H_ji v_ji: geodesics (V = U) and parallel transport; returns info."""
+    r = problem.R.shape[1]
+    _, info = gradient(W, problem, work, out)
+    if info == 0:
+        curvature(work.z, W[:, r:], problem.s, problem.a, work.lam[0], work.H, work.E)
+        preactivations(V, problem.R, work.z)
+        apply_blocks(work.H, work.z, V[:, r:], work.t)
+        preactivations(U, problem.R, work.z)
+        work.lam[:] = 0.0
+        for j in range(W.shape[0]):
+            for i in range(problem.G.shape[0]):
+                total = work.t[0, j, i] * work.z[j, i]
+                for q in range(P):
+                    total += work.t[q + 1, j, i] * U[j, r + q]
+                work.lam[0, i] += total
+        cholesky_solve(work.K, work.lam)
+        work.t[:] = 0.0
+        subtract_normal(work.t, work.g, work.lam[0])
+        assemble(work.t, problem.R, out)
+    return info
+
+
+@jit
+def newton_projection(W, problem, work, step, tolerance, max_iterations):
+    """Move W onto the manifold along normal spaces, W <- W - J^T K^{-1} (f - y), until max |f - y| <= tolerance.
+
+    A step is halved until the residual falls. One more is tried after the tolerance is met, and kept if it helps: the
+    residual ends at rounding level. Returns (max |f - y|, iterations, info).
+    """
+    size = residual(W, problem, work)
+    for iteration in range(max_iterations):
+        finished = size <= tolerance
+        info = _newton_step(problem, work, step)
+        if info != 0:
+            return size, iteration, info
+        new_size = _line_search(W, problem, work, step, size, 1 if finished else 40)
+        if finished or not new_size < size:
+            return new_size, iteration + 1, 0
+        size = new_size
+    return size, max_iterations, 0
+
+
+@jit
+def _newton_step(problem, work, step):
+    jacobian_gram(work.g, problem.G, work.K)
+    info = cholesky(work.K)
+    if info == 0:
+        for i in range(work.f.shape[0]):
+            work.lam[0, i] = work.f[i] - problem.y[i]
+        cholesky_solve(work.K, work.lam)
+        work.t[:] = 0.0
+        subtract_normal(work.t, work.g, work.lam[0])
+        assemble(work.t, problem.R, step)
+    return info
+
+
+@jit
+def _line_search(W, problem, work, step, size, max_trials):
+    """Add the step to W, halved until the residual falls; leave W as it was if it never does. Returns the residual."""
+    fraction = 1.0
+    for _ in range(max_trials):
+        add_multiple(W, fraction, step)
+        new_size = residual(W, problem, work)
+        if new_size < size:
+            return new_size
+        add_multiple(W, -fraction, step)
+        fraction *= 0.5
+    return residual(W, problem, work)
+
+
+@jit
+def add_multiple(W, factor, step):
+    """W += factor * step without a temporary."""
+    for j in range(W.shape[0]):
+        for k in range(W.shape[1]):
+            W[j, k] += factor * step[j, k]
+
+
+@jit
+def copy_scaled(out, factor, source):
+    """out = factor * source without a temporary."""
+    for j in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            out[j, k] = factor * source[j, k]
+
+
+@jit
+def output(W, problem, work):
+    """Network output f, (n,)."""
+    preactivations(W, problem.R, work.z)
+    values(work.z, W[:, problem.R.shape[1] :], problem.a, work.f)
+    return work.f

@@ -1,0 +1,192 @@
+"""What both flow integrators share: error norm, step-size control, record of accepted steps, reasons to stop."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .geometry import add_multiple, gradient, newton_projection
+from .unit import jit
+
+RUNNING, REACHED_END, STATIONARY, STEP_UNDERFLOW, NOT_FINITE, PROJECTION_FAILED, SINGULAR, BUFFER_FULL, STEP_LIMIT = range(9)
+
+
+class Control(NamedTuple):
+    """What a run is asked for; times are flow times of dTheta/dt = -grad F."""
+
+    t_end: float
+    rtol: float
+    atol: float
+    gradient_tolerance: float
+    projection_tolerance: float
+    max_steps: int
+    keep_dense: bool
+
+
+class State(NamedTuple):
+    """Where a run stands: scalars (t, h, F, |grad F|, residual, previous error), point, gradient, counters."""
+
+    scalars: np.ndarray
+    W: np.ndarray
+    grad: np.ndarray
+    counters: np.ndarray
+
+
+class Record(NamedTuple):
+    """Accepted steps: time, point, sharpness, gradient norm, residual, and the dense polynomial's coefficients."""
+
+    t: np.ndarray
+    W: np.ndarray
+    numbers: np.ndarray
+    dense: np.ndarray
+
+
+# Positions in State.scalars and State.counters.
+T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR = range(6)
+ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, RECORDED = range(5)
+
+
+@jit
+def norm(U):
+    """Frobenius norm."""
+    total = 0.0
+    for j in range(U.shape[0]):
+        for k in range(U.shape[1]):
+            total += U[j, k] * U[j, k]
+    return np.sqrt(total)
+
+
+@jit
+def error_norm(error, W, W_new, control):
+    """Root mean square of error / (atol + rtol max(|W|, |W_new|)); NaN if anything is not finite."""
+    total = 0.0
+    for j in range(W.shape[0]):
+        for k in range(W.shape[1]):
+            scale = control.atol + control.rtol * max(abs(W[j, k]), abs(W_new[j, k]))
+            total += (error[j, k] / scale) ** 2
+    return np.sqrt(total / max(W.size, 1))
+
+
+@jit
+def step_factor(error, last_error, order):
+    """PI controller (Hairer and Wanner II, IV.2): factor for the next step after an error estimate of that order."""
+    if error == 0.0:
+        return 6.0
+    factor = 0.9 * error ** (-0.7 / order) * max(last_error, 1e-4) ** (0.3 / order)
+    return min(6.0, max(0.2, factor))
+
+
+@jit
+def initialise(state, problem, work, control):
+    """Gradient, norms and a first step size at the starting point; returns a reason code."""
+    F, info = gradient(state.W, problem, work, state.grad)
+    state.counters[FIELD_EVALUATIONS] += 1
+    size = norm(state.grad)
+    state.scalars[SHARPNESS], state.scalars[GRADIENT_NORM] = F, size
+    state.scalars[LAST_ERROR] = 1.0
+    if info != 0:
+        return SINGULAR
+    if not np.isfinite(size):
+        return NOT_FINITE
+    if size <= control.gradient_tolerance:
+        return STATIONARY
+    if state.scalars[H] <= 0.0:
+        scale = error_norm(state.grad, state.W, state.W, control)
+        state.scalars[H] = min(0.01 / scale * control.rtol**-0.25 if scale > 0.0 else 1.0, control.t_end - state.scalars[T])
+    return RUNNING
+
+
+@jit
+def land(state, W_new, grad_new, problem, work, step, control):
+    """Project a trial point onto the manifold and evaluate there; returns (F, residual, reason)."""
+    residual, _, info = newton_projection(W_new, problem, work, step, control.projection_tolerance, 20)
+    if info != 0:
+        return np.nan, residual, SINGULAR
+    if not residual <= control.projection_tolerance:
+        return np.nan, residual, PROJECTION_FAILED
+    F, info = gradient(W_new, problem, work, grad_new)
+    state.counters[FIELD_EVALUATIONS] += 1
+    if info != 0 or not np.isfinite(F):
+        return F, residual, NOT_FINITE
+    return F, residual, RUNNING
+
+
+@jit
+def accept(state, W_new, grad_new, F, residual, h, control):
+    """Move the state to the new point; returns the reason to stop, or RUNNING."""
+    state.W[:] = W_new
+    state.grad[:] = grad_new
+    last = control.t_end - state.scalars[T] <= h * (1.0 + 1e-14)
+    state.scalars[T] = control.t_end if last else state.scalars[T] + h
+    state.scalars[SHARPNESS], state.scalars[GRADIENT_NORM] = F, norm(grad_new)
+    state.scalars[RESIDUAL] = residual
+    state.counters[ACCEPTED] += 1
+    if state.scalars[GRADIENT_NORM] <= control.gradient_tolerance:
+        return STATIONARY
+    return REACHED_END if last else RUNNING
+
+
+@jit
+def write_record(record, state, W_trial, dense, control):
+    """Append the accepted step to the record; BUFFER_FULL when that was the last free place.
+
+    The dense polynomial W + sum_k dense[k-1] x^k, x in [0, 1], ends at the trial point; its linear term is moved so
+    that it ends at the projected one.
+    """
+    k = state.counters[RECORDED]
+    record.t[k] = state.scalars[T]
+    record.W[k] = state.W
+    for column in range(3):
+        record.numbers[k, column] = state.scalars[SHARPNESS + column]
+    if control.keep_dense:
+        record.dense[k] = dense
+        add_multiple(record.dense[k, 0], 1.0, state.W)
+        add_multiple(record.dense[k, 0], -1.0, W_trial)
+    state.counters[RECORDED] = k + 1
+    return BUFFER_FULL if k + 1 == record.t.shape[0] else RUNNING
+
+
+@jit
+def reject(state, factor, cause):
+    """Shorten the step; the cause is the reason to stop once the next step would not move the clock."""
+    state.scalars[H] *= factor
+    state.counters[REJECTED] += 1
+    return cause if state.scalars[T] + 0.1 * state.scalars[H] == state.scalars[T] else RUNNING
+
+
+class Trial(NamedTuple):
+    """What a method writes: trial point, its error estimate, dense coefficients (4, m, r + P), two scratch arrays."""
+
+    W: np.ndarray
+    error: np.ndarray
+    dense: np.ndarray
+    grad: np.ndarray
+    scratch: np.ndarray
+
+
+@jit
+def new_trial(W):
+    """Arrays for trial steps from points like W."""
+    return Trial(
+        np.empty_like(W), np.empty_like(W), np.zeros((4, W.shape[0], W.shape[1])), np.empty_like(W), np.empty_like(W)
+    )  # fmt: skip
+
+
+@jit
+def finish_step(state, trial, problem, work, record, control, h, order):
+    """Judge a finite trial step: reject it, or land it on the manifold, accept and record it. Returns the reason."""
+    size = error_norm(trial.error, state.W, trial.W, control)
+    if not size <= 1.0:
+        return reject(state, step_factor(size, 1.0, order) if np.isfinite(size) else 0.2, STEP_UNDERFLOW)
+    trial.error[:] = trial.W
+    F, residual, landed = land(state, trial.W, trial.grad, problem, work, trial.scratch, control)
+    if landed != RUNNING:
+        return reject(state, 0.25, landed)
+    state.scalars[H] = h * step_factor(size, state.scalars[LAST_ERROR], order)
+    state.scalars[LAST_ERROR] = size
+    reason = accept(state, trial.W, trial.grad, F, residual, h, control)
+    full = write_record(record, state, trial.error, trial.dense, control)
+    if reason == RUNNING and state.counters[ACCEPTED] >= control.max_steps:
+        reason = STEP_LIMIT
+    return reason if reason != RUNNING else full

@@ -1,0 +1,83 @@
+"""Checks of arguments, each with one wording: what came, what is allowed, what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import InputError
+
+Array = NDArray[np.float64]
+
+
+def real_array(name: str, value: ArrayLike, ndim: int | None = None, shape: tuple[int, ...] | None = None) -> Array:
+    """`value` as a finite, C-contiguous float64 array of the given dimension or shape; `InputError` otherwise.
+
+    >>> real_array("y", [1, 2], ndim=1)
+    array([1., 2.])
+    """
+    array = _numeric(name, value)
+    if ndim is not None and array.ndim != ndim:
+        raise InputError(f"{name} must have {ndim} dimension(s); got shape {array.shape}.")
+    if shape is not None and array.shape != shape:
+        raise InputError(f"{name} must have shape {shape}; got {array.shape}.")
+    bad = np.flatnonzero(~np.isfinite(array))
+    if bad.size:
+        where = tuple(int(k) for k in np.unravel_index(bad[0], array.shape))
+        raise InputError(
+            f"{name} must be finite; {bad.size} of {array.size} entries are not, the first at index {where} "
+            f"({array[where]}). Remove or replace them."
+        )
+    return array
+
+
+def _numeric(name: str, value: ArrayLike) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"{name} must be a rectangular array of real numbers: {error}.") from error
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{name} must hold real numbers; got dtype {array.dtype}.")
+    return np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
+
+
+def positive_number(name: str, value: Any, allow_zero: bool = False, allow_infinity: bool = False) -> float:
+    """`value` as a float in (0, oo), with 0 or oo included as asked; `InputError` otherwise."""
+    number = _number(name, value)
+    low = number >= 0 if allow_zero else number > 0
+    if not low or not (np.isfinite(number) or (allow_infinity and number == np.inf)):
+        domain = f"{'[0' if allow_zero else '(0'}, oo{']' if allow_infinity else ')'}"
+        raise InputError(f"{name} must be a number in {domain}; got {value!r}.")
+    return number
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise InputError(f"{name} must be a real number; got {type(value).__name__} {value!r}.")
+    return float(value)
+
+
+def positive_integer(name: str, value: Any) -> int:
+    """`value` as an int >= 1; `InputError` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{name} must be a whole number >= 1; got {value!r}.")
+    return int(value)
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """`value` if it is one of the allowed words; `InputError` otherwise."""
+    if not isinstance(value, str) or value not in allowed:
+        raise InputError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}.")
+    return value
+
+
+def generator(rng: Any) -> np.random.Generator:
+    """A NumPy generator from a seed, a SeedSequence or a Generator; `InputError` otherwise."""
+    if rng is None:
+        raise InputError("rng must be a seed or a numpy Generator; None would make the result impossible to repeat.")
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"rng must be a seed or a numpy Generator; got {rng!r} ({error}).") from error

@@ -1,0 +1,78 @@
+"""Build file: what is installed, what it needs, and the one command it provides.
+
+The version is written once, in `manifoldflow/__init__.py`; it is read from the text here, because importing
+the package would need its dependencies before they are installed.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+SUMMARY = "Sharpness-minimising flows on zero-loss manifolds: derived, solved and checked"
+PACKAGES = ["derivations", "manifoldflow", "verification"]
+
+# There are no upper bounds, since one that turns out to be wrong cannot be lifted by the person who meets it.
+REQUIRED = [
+    "numpy>=1.26",
+    "scipy>=1.11",
+    "sympy>=1.12",
+    "autograd>=1.7",
+    "numba>=0.59",
+    "matplotlib>=3.8",
+]
+TEST = [
+    "pytest>=8",
+    "hypothesis>=6.90",
+    "scikit-learn>=1.4",
+    "setuptools>=70.1",  # builds wheels by itself from here on: tests/test_packaging.py builds one
+    "ruff>=0.6",
+    "mypy>=1.11",
+]
+DOCS = ["sphinx>=7.3", "myst-parser>=3", "furo>=2024.5.6"]
+BENCH = ["jax>=0.4.30", "diffrax>=0.6", "scikit-sundae>=1.0", "heyoka>=4"]
+
+
+def version() -> str:
+    """Return the version that `manifoldflow/__init__.py` states."""
+    text = (ROOT / "manifoldflow" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', text, flags=re.MULTILINE)
+    if match is None:
+        raise RuntimeError('manifoldflow/__init__.py has no line of the form: __version__ = "1.2.3"')
+    return match.group(1)
+
+
+def long_description() -> str:
+    """Return the README, or the summary where there is none: it is not needed to build."""
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.exists() else SUMMARY
+
+
+setup(
+    name="manifoldflow",
+    version=version(),
+    description=SUMMARY,
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
+    author="manifoldflow developers",
+    license="BSD-3-Clause",
+    license_files=["LICENSE", "manifoldflow/data/SOURCE.md"],
+    python_requires=">=3.11",
+    packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
+    package_data={"": ["py.typed", "*.pyi"], "manifoldflow": ["data/*.csv", "data/*.md"]},
+    include_package_data=False,  # the list above is the whole list; MANIFEST.in is for the source archive
+    zip_safe=False,
+    install_requires=REQUIRED,
+    extras_require={"test": TEST, "docs": DOCS, "bench": BENCH, "dev": TEST + DOCS},
+    entry_points={"console_scripts": ["manifoldflow = manifoldflow.cli:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Mathematics",
+        "Typing :: Typed",
+    ],
+)

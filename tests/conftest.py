@@ -1,0 +1,18 @@
+"""Settings that hold for every test: the same examples on every run, no window, no state that leaks."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import settings
+
+mpl.use("Agg")
+
+# The same examples every time, and no deadline: a test that depends on the load of the machine says nothing.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, print_blob=True)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator of its own for each test, so that the order of tests does not matter."""
+    return np.random.default_rng(0)
