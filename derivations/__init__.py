@@ -7,7 +7,7 @@
 
 from derivations import activations
 from derivations.derivation import Derivation, derive, derive_general
-from derivations.errors import DerivationError, FormulaError
+from derivations.errors import DerivationError, FormulaError, ManifoldflowError
 from derivations.notation import NOTATION, notation_table
 from derivations.parser import parse_formula
 from derivations.pointwise import PointwiseExpression
@@ -20,6 +20,7 @@ __all__ = [
     "Derivation",
     "DerivationError",
     "FormulaError",
+    "ManifoldflowError",
     "PointwiseExpression",
     "Record",
     "S",

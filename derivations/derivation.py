@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from derivations.errors import DerivationError
 from derivations.pointwise import PointwiseExpression, pointwise_expressions
 from derivations.records import Record
-from derivations.rules import convexity, loss, manifold
-from derivations.rules.setting import Setting
+from derivations.rules import generic_records
 from derivations.unit import UnitFunction
+
+if TYPE_CHECKING:
+    from derivations.checks import CheckResult
 
 MAX_OWN = 8
 
@@ -33,7 +36,26 @@ class Derivation:
         for record in self.records:
             if record.name == name:
                 return record
-        raise KeyError(f"no record {name!r}; the records are {', '.join(record.name for record in self.records)}")
+        raise KeyError(
+            f"no record {name!r}; the records are {', '.join(record.name for record in self.records)}"
+        )
+
+    def check(self, *, rng: int = 0) -> tuple[CheckResult, ...]:
+        """Check every record in three independent ways (see `derivations.checks`).
+
+        Args:
+            rng: Seed of the random points.
+
+        Raises:
+            DerivationError: there is no unit; `check_symbolic` alone serves a generic one.
+        """
+        # Imported here because deriving needs neither mpmath nor autograd.
+        from derivations.checks import check
+
+        if self.unit is None:
+            raise DerivationError("a generic derivation has no numbers to check; derive a UnitFunction")
+        unit = self.unit
+        return tuple(result for record in self.records for result in check(record, unit, rng=rng))
 
 
 def derive(unit: UnitFunction) -> Derivation:
@@ -49,7 +71,9 @@ def derive(unit: UnitFunction) -> Derivation:
     '=='
     """
     if not isinstance(unit, UnitFunction):
-        raise DerivationError(f"derive takes a UnitFunction, not {type(unit).__name__}; write UnitFunction(...) first")
+        raise DerivationError(
+            f"derive takes a UnitFunction, not {type(unit).__name__}; write UnitFunction(...) first"
+        )
     return _derivation(unit)
 
 
@@ -66,25 +90,13 @@ def derive_general(p: int = 0, *, separable: bool = False) -> Derivation:
         raise DerivationError(f"p is the number of own scalars, an integer from 0 to {MAX_OWN}; {p!r} came")
     if separable and p:
         raise DerivationError(f"a unit a phi(z) has no scalars of its own, but p = {p} came")
-    records = _records(p, bool(separable))
+    records = generic_records(p, bool(separable))
     return Derivation(None, p, records, pointwise_expressions(None, p, {x.name: x for x in records}))
 
 
 @lru_cache(maxsize=64)
 def _derivation(unit: UnitFunction) -> Derivation:
-    records = _records(unit.p, unit.phi is not None)
-    return Derivation(unit, unit.p, records, pointwise_expressions(unit, unit.p, {x.name: x for x in records}))
-
-
-@lru_cache(maxsize=16)
-def _records(p: int, separable: bool) -> tuple[Record, ...]:
-    """Apply the rules in order, each to the records before it."""
-    setting = Setting(p, separable)
-    rules = [*loss.RULES, *manifold.RULES]
-    rules += convexity.RULES_WITHOUT_OWN if p == 0 else ()
-    rules += convexity.RULES_OF_ACTIVATIONS if separable else ()
-    records: dict[str, Record] = {}
-    for rule in rules:
-        record = rule(setting, records)
-        records[record.name] = record
-    return tuple(records.values())
+    records = generic_records(unit.p, unit.phi is not None)
+    return Derivation(
+        unit, unit.p, records, pointwise_expressions(unit, unit.p, {x.name: x for x in records})
+    )

@@ -12,7 +12,7 @@ from sympy.core.function import ArgumentIndexError
 from derivations.notation import NOTATION
 
 
-class sigmoid(Function):  # type: ignore[misc]  # noqa: N801 (named as in formulas)
+class sigmoid(Function):  # noqa: N801 (named as in formulas)
     """The logistic sigmoid, 1 / (1 + exp(-z)).
 
     >>> from sympy import Symbol
@@ -33,7 +33,7 @@ class sigmoid(Function):  # type: ignore[misc]  # noqa: N801 (named as in formul
         return sigmoid(self.args[0]) * sigmoid(-self.args[0])
 
     def _eval_is_extended_real(self) -> bool | None:
-        return self.args[0].is_extended_real  # type: ignore[no-any-return]
+        return self.args[0].is_extended_real
 
     def _eval_evalf(self, prec: int) -> Expr:
         return (1 / (1 + exp(-self.args[0])))._eval_evalf(prec)
@@ -42,7 +42,7 @@ class sigmoid(Function):  # type: ignore[misc]  # noqa: N801 (named as in formul
         return _named(r"\mathrm{sigmoid}", printer._print(self.args[0]), exp)  # type: ignore[attr-defined]
 
 
-class softplus(Function):  # type: ignore[misc]  # noqa: N801 (named as in formulas)
+class softplus(Function):  # noqa: N801 (named as in formulas)
     """The smooth ramp log(1 + exp(z)), whose derivative is the sigmoid.
 
     >>> from sympy import Symbol
@@ -63,7 +63,7 @@ class softplus(Function):  # type: ignore[misc]  # noqa: N801 (named as in formu
         return sigmoid(self.args[0])
 
     def _eval_is_extended_real(self) -> bool | None:
-        return self.args[0].is_extended_real  # type: ignore[no-any-return]
+        return self.args[0].is_extended_real
 
     def _eval_evalf(self, prec: int) -> Expr:
         return log(1 + exp(self.args[0]))._eval_evalf(prec)
@@ -72,7 +72,7 @@ class softplus(Function):  # type: ignore[misc]  # noqa: N801 (named as in formu
         return _named(r"\mathrm{softplus}", printer._print(self.args[0]), exp)  # type: ignore[attr-defined]
 
 
-class UnitDerivative(Function):  # type: ignore[misc]
+class UnitDerivative(Function):
     r"""A partial derivative of a generic unit function psi(z, c_1..c_p; a).
 
     The arguments are the p + 1 orders of differentiation, then z, c_1, .., c_p and a. Differentiating in
@@ -118,7 +118,7 @@ class UnitDerivative(Function):  # type: ignore[misc]
         return _named(NOTATION["psi"].latex + _order_mark(self.orders), arguments, exp)
 
 
-class ActivationDerivative(Function):  # type: ignore[misc]
+class ActivationDerivative(Function):
     r"""A derivative phi^{(k)}(z) of a generic activation; the arguments are k and z.
 
     >>> from sympy import Symbol

@@ -68,7 +68,8 @@ CONSTANTS: MappingProxyType[str, Expr] = MappingProxyType({"pi": sympy.pi, "E": 
 """The named constants."""
 
 KINKED = frozenset(
-    "abs Abs fabs relu ReLU leaky_relu elu selu max Max min Min sign Heaviside Piecewise floor ceiling clip hardtanh".split()
+    ["abs", "Abs", "fabs", "relu", "ReLU", "leaky_relu", "elu", "selu", "max", "Max", "min", "Min"]
+    + ["sign", "Heaviside", "Piecewise", "floor", "ceiling", "clip", "hardtanh"]
 )
 """Names that people try and that are not three times differentiable."""
 
@@ -194,10 +195,8 @@ def _check_exponent(base: Expr, exponent: Expr) -> None:
 
 def _checked(expr: Expr) -> Expr:
     """Let only smooth real formulas of moderate size pass."""
-    count = 0
-    for node in preorder_traversal(expr):
-        count += 1
-        if count > MAX_NODES:
+    for count, node in enumerate(preorder_traversal(expr)):
+        if count >= MAX_NODES:
             raise FormulaError(f"the formula is too large; at most {MAX_NODES} nodes are allowed")
         _check_node(node)
     if not expr.free_symbols:
@@ -212,7 +211,12 @@ def _check_node(node: Expr) -> None:
         raise FormulaError("a part of the formula is complex; only real formulas are allowed")
     if isinstance(node, Rational) and _bits(node) > MAX_BITS:
         raise FormulaError(_too_long())
-    if not (isinstance(node, _LEAVES) or type(node) is Symbol or type(node) in (Add, Mul, Pow) or type(node) in _SMOOTH):
+    if not (
+        isinstance(node, _LEAVES)
+        or type(node) is Symbol
+        or type(node) in (Add, Mul, Pow)
+        or type(node) in _SMOOTH
+    ):
         raise FormulaError(f"the formula contains {unknown_node(type(node).__name__)}")
 
 

@@ -13,12 +13,14 @@ from functools import lru_cache
 from sympy import Expr, Mul, Pow, Symbol, nan, zoo
 
 from derivations import symbols as sym
-from derivations.calculus import coefficient, components, form_entry, summand
+from derivations.blocks import components
+from derivations.calculus import coefficient, form_entry
 from derivations.errors import DerivationError
 from derivations.functions import ActivationDerivative, UnitDerivative
 from derivations.records import Record
 from derivations.rules.convexity import normality
 from derivations.stable import divided_out, exposed, shielded
+from derivations.sums import summand
 from derivations.unit import LAMBDA, S, UnitFunction
 
 

@@ -8,7 +8,7 @@ from sympy.printing.latex import LatexPrinter
 from derivations.notation import NOTATION
 
 
-class _Printer(LatexPrinter):  # type: ignore[misc]
+class _Printer(LatexPrinter):
     """SymPy's LaTeX printer with the project's names."""
 
     def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:  # noqa: N802 (SymPy's name)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from sympy import Basic
 
-from derivations.calculus import Block
+from derivations.blocks import Block
 from derivations.printing import latex
 
 Relation = Literal["==", ">=", "iff"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sympy import Add, Expr, Function, Mul, Pow, cosh, expand_mul, tanh
 
 
-class _Tanh(Function):  # type: ignore[misc]
+class _Tanh(Function):
     """Tanh, with derivative sech^2."""
 
     nargs = 1
@@ -18,7 +18,7 @@ class _Tanh(Function):  # type: ignore[misc]
         return _Sech(self.args[0]) ** 2
 
 
-class _Sech(Function):  # type: ignore[misc]
+class _Sech(Function):
     """1/cosh, with derivative -tanh sech."""
 
     nargs = 1
@@ -71,4 +71,6 @@ def _as_quotient(expr: Expr) -> tuple[Expr, Expr]:
 
 
 def _is_sech_power(expr: Expr) -> bool:
-    return isinstance(expr, Pow) and isinstance(expr.base, cosh) and bool(expr.exp.is_Integer and expr.exp < 0)
+    return (
+        isinstance(expr, Pow) and isinstance(expr.base, cosh) and bool(expr.exp.is_Integer and expr.exp < 0)
+    )

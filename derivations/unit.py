@@ -108,9 +108,13 @@ def _check_name(name: object) -> None:
         raise FormulaError(f"a name of an own parameter is text, not {type(name).__name__}")
     plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and len(name) <= _MAX_NAME
     if not plain or name.startswith("_"):
-        raise FormulaError(f"{name[:60]!r} cannot name an own parameter; use a short word of letters, digits and _")
+        raise FormulaError(
+            f"{name[:60]!r} cannot name an own parameter; use a short word of letters, digits and _"
+        )
     if name in _TAKEN:
-        raise FormulaError(f"{name!r} already has a meaning in formulas; choose another name for the own parameter")
+        raise FormulaError(
+            f"{name!r} already has a meaning in formulas; choose another name for the own parameter"
+        )
 
 
 @lru_cache(maxsize=256)
@@ -156,7 +160,11 @@ def _without_coefficient(expr: Expr, a: Symbol) -> Expr:
 def _check_variables(expr: Expr, own: tuple[str, ...]) -> None:
     present = {symbol.name for symbol in expr.free_symbols}
     if not present & {"z", *own}:
-        raise FormulaError(f"the formula {formula_text(expr)[:80]!r} depends on no parameter; it needs z or an own scalar")
+        raise FormulaError(
+            f"the formula {formula_text(expr)[:80]!r} depends on no parameter; it needs z or an own scalar"
+        )
     missing = [name for name in own if name not in present]
     if missing:
-        raise FormulaError(f"the own parameters {', '.join(missing)} do not occur in the formula; leave them out of own")
+        raise FormulaError(
+            f"the own parameters {', '.join(missing)} do not occur in the formula; leave them out of own"
+        )

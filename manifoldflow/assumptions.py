@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq, minimize_scalar
 
+from .compiled import geometry
 from .errors import AssumptionWarning, InputError
 from .validation import Array
 
@@ -94,7 +95,7 @@ def reduced_constants(manifold: ZeroLossManifold, W: Array) -> Constants:
     if manifold.network.unit.phi is None:
         raise InputError(f"A1-A3 are about units a*phi(z); {manifold.network.unit.formula!r} is not of this form.")
     work = manifold._workspace()
-    F = float(manifold.kernel.geometry.sharpness(W, manifold.problem, work))
+    F = float(geometry.sharpness(W, manifold.problem, work))
     weight = float((manifold.a**2).min())
     interval, confined = _confinement(manifold, work.z, np.sqrt(F / (2.0 * manifold.s_min * weight)))
     rho1, rho2, beta, ratio = _extrema(manifold, interval)
@@ -117,14 +118,6 @@ def warn_where_theorems_do_not_apply(manifold: ZeroLossManifold, W: Array) -> No
         )
 
 
-def phi_table(manifold: ZeroLossManifold, z: Array) -> Array:
-    """phi and its first three derivatives at z (k,), (4, k); not finite outside phi's domain."""
-    table = np.empty((4, z.size))
-    with np.errstate(all="ignore"):
-        manifold.kernel.unit.phi_derivatives(np.ascontiguousarray(z, dtype=np.float64), table)
-    return table
-
-
 def _confinement(manifold: ZeroLossManifold, z: Array, bound: float) -> tuple[tuple[float, float], bool]:
     """The interval around the given z on which |phi'| <= bound; not confined when an end is beyond 1e8."""
     ends = [_escape(manifold, float(z.min()), -1.0, bound), _escape(manifold, float(z.max()), 1.0, bound)]
@@ -137,7 +130,7 @@ def _escape(manifold: ZeroLossManifold, start: float, direction: float, bound: f
     """The first point from start in that direction at which |phi'| exceeds the bound."""
 
     def excess(z: float) -> float:
-        slope = phi_table(manifold, np.array([z]))[1, 0]
+        slope = manifold.kernel.table(np.array([z]))[1, 0]
         return abs(slope) - bound if np.isfinite(slope) else np.inf
 
     step, inside = 1e-3 * max(1.0, abs(start)), start
@@ -163,7 +156,7 @@ def _boundary(excess, inside: float, outside: float) -> float:
 
 def _extrema(manifold: ZeroLossManifold, interval: tuple[float, float]) -> tuple[float, float, float, float]:
     functions = (_slope, _third, _normality, _ratio)
-    return tuple(_minimum(lambda z, f=f: f(phi_table(manifold, z)), interval) for f in functions)  # type: ignore[return-value]
+    return tuple(_minimum(lambda z, f=f: f(manifold.kernel.table(z)), interval) for f in functions)  # type: ignore[return-value]
 
 
 def _slope(table: Array) -> Array:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
-from .assumptions import phi_table, reduced_constants
+from .assumptions import reduced_constants
 from .errors import AssumptionWarning, InputError, ProjectionError
-from .flow import default_gradient_tolerance, sharpness_flow
+from .flow import sharpness_flow
 from .manifold import ZeroLossManifold
 from .validation import Array
 
@@ -64,7 +64,7 @@ def _scalar_equations(manifold: ZeroLossManifold) -> Array | None:
     Z = _solve_multipliers(manifold)
     if Z is None:
         return None
-    table = phi_table(manifold, np.linspace(Z.min(), Z.max(), 1001))
+    table = manifold.kernel.table(np.linspace(Z.min(), Z.max(), 1001))
     constants = reduced_constants(manifold, manifold.coordinates.weights_from_preactivations(Z))
     positive = np.all(table[1] > 0.0) and np.all(table[3] > 0.0)
     return Z if positive and "A1" not in constants.failing else None
@@ -95,7 +95,7 @@ def _solve_multipliers(manifold: ZeroLossManifold) -> Array | None:
 def _common_start(manifold: ZeroLossManifold) -> Array | None:
     """A point of the solution curve: phi''(z) = 0 for all units, or z = 0 where phi'' does not vanish and a is constant."""
     grid = np.linspace(-10.0, 10.0, 2001)
-    table = phi_table(manifold, grid)
+    table = manifold.kernel.table(grid)
     ok = np.isfinite(table).all(axis=0) & (table[1] > 0) & (table[3] > 0)
     if not ok.any():
         return None
@@ -125,7 +125,7 @@ def _newton(manifold: ZeroLossManifold, Z: Array, target: Array) -> Array | None
 
 
 def _phi(manifold: ZeroLossManifold, Z: Array) -> Array:
-    return phi_table(manifold, Z.ravel()).reshape(4, *Z.shape)
+    return manifold.kernel.table(Z.ravel()).reshape(4, *Z.shape)
 
 
 def _follow_flow(manifold: ZeroLossManifold, start: Array | None) -> OptimizeResult:
@@ -141,10 +141,7 @@ def _follow_flow(manifold: ZeroLossManifold, start: Array | None) -> OptimizeRes
 def _result(manifold: ZeroLossManifold, theta: Array, success: bool, message: str, is_global: bool) -> OptimizeResult:
     gradient = manifold.gradient(theta)
     norm = float(np.linalg.norm(gradient))
-    if is_global:
-        limit = 100.0 * default_gradient_tolerance(manifold, manifold.coordinates.reduce(theta))
-        success = success and norm <= limit
     return OptimizeResult(
         x=theta, fun=manifold.sharpness(theta), jac=gradient, gradient_norm=norm, success=success,
-        status=0 if success else 1, message=message, is_global=is_global and success,
+        status=0 if success else 1, message=message, is_global=is_global,
     )  # fmt: skip

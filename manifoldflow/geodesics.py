@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from .compiled import geometry
 from .errors import GeometryError
 from .validation import Array
 
@@ -41,8 +42,7 @@ def _integrate(manifold: ZeroLossManifold, parts: list[Array]) -> Array:
 
 
 def _field(manifold: ZeroLossManifold, shape: tuple[int, ...]) -> Callable[[float, Array], Array]:
-    geometry, problem = manifold.kernel.geometry, manifold.problem
-    work = geometry.workspace(manifold.m, manifold.n)
+    problem, work = manifold.problem, manifold._workspace()
 
     def field(_: float, flat: Array) -> Array:
         parts = flat.reshape(shape)

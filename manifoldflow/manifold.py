@@ -7,6 +7,7 @@ import scipy.linalg
 from numpy.typing import ArrayLike
 
 from .codegen import Kernel, load_kernel
+from .compiled import geometry
 from .coordinates import ReducedCoordinates
 from .errors import GeometryError, InputError, ProjectionError
 from .geodesics import geodesic, parallel_transport
@@ -46,7 +47,7 @@ class ZeroLossManifold:
         self.gram = R @ R.T
         self.a = np.ascontiguousarray(network.coefficients(self.X))
         self.kernel: Kernel = load_kernel(network.unit)
-        self.problem = self.kernel.geometry.Problem(R, self.gram, np.diag(self.gram).copy(), self.a, self.y)
+        self.problem = geometry.Problem(self.kernel.pointwise, R, self.gram, np.diag(self.gram).copy(), self.a, self.y)
         check_labels_reachable(self)
 
     def __repr__(self) -> str:
@@ -156,7 +157,7 @@ class ZeroLossManifold:
     def predict(self, theta: ArrayLike) -> Array:
         """Network outputs f_i, (n,), at any parameters."""
         W = self.coordinates.reduce(self._vector("theta", theta))
-        return self.kernel.geometry.output(W, self.problem, self._workspace())
+        return geometry.output(W, self.problem, self._workspace())
 
     def residual(self, theta: ArrayLike) -> Array:
         """f - y, (n,)."""
@@ -175,7 +176,7 @@ class ZeroLossManifold:
         """F = tr D^2 L = 2 sum_i |grad f_i|^2 at a point of M."""
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self._workspace()
-        F = self.kernel.geometry.sharpness(W, self.problem, work)
+        F = geometry.sharpness(W, self.problem, work)
         self._require_on_manifold(work.f)
         return float(F)
 
@@ -192,7 +193,7 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self._vector("theta", theta))
         U = self.coordinates.reduce(self._vector("u", u))
         work, out = self._workspace(), np.empty_like(W)
-        self._require_regular(self.kernel.geometry.hessian_vector_product(W, self.problem, work, U, out))
+        self._require_regular(geometry.hessian_vector_product(W, self.problem, work, U, out))
         self._require_on_manifold(work.f)
         return self.coordinates.expand(out)
 
@@ -201,11 +202,11 @@ class ZeroLossManifold:
 
         Dense, with an orthonormal basis of the tangent space: memory (m (r + p))^2.
         """
-        gradient, work = self._gradient(theta)
         W = self.coordinates.reduce(self._vector("theta", theta))
-        self.kernel.unit.curvature(
-            work.z, W[:, self.coordinates.rank :], self.problem.s, self.a, work.lam[0], work.H, work.E
-        )
+        work = self._workspace()
+        _, info = geometry.second_derivatives(W, self.problem, work, np.empty_like(W))
+        self._require_on_manifold(work.f)
+        self._require_regular(info)
         reduced_jacobian = _rows(work.g, self.problem.R)
         basis = scipy.linalg.qr(reduced_jacobian.T)[0][:, self.n :]
         return scipy.linalg.eigvalsh(basis.T @ _times_blocks(work.E, self.problem.R, basis))
@@ -242,7 +243,7 @@ class ZeroLossManifold:
     # Helpers.
 
     def _workspace(self):
-        return self.kernel.geometry.workspace(self.m, self.n)
+        return geometry.workspace(self.m, self.n, self.network.p)
 
     def _vector(self, name: str, value: ArrayLike) -> Array:
         return real_array(name, value, shape=self.shape)
@@ -250,27 +251,27 @@ class ZeroLossManifold:
     def _point(self, name: str, value: ArrayLike) -> Array:
         theta = self._vector(name, value)
         work = self._workspace()
-        self.kernel.geometry.output(self.coordinates.reduce(theta), self.problem, work)
+        geometry.output(self.coordinates.reduce(theta), self.problem, work)
         self._require_on_manifold(work.f)
         return theta
 
     def _evaluate(self, theta: ArrayLike):
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self._workspace()
-        self.kernel.geometry.residual(W, self.problem, work)
+        geometry.residual(W, self.problem, work)
         return W, work
 
     def _gradient(self, theta: ArrayLike):
         W = self.coordinates.reduce(self._vector("theta", theta))
         work, out = self._workspace(), np.empty_like(W)
-        _, info = self.kernel.geometry.gradient(W, self.problem, work, out)
+        _, info = geometry.gradient(W, self.problem, work, out)
         self._require_on_manifold(work.f)
         self._require_regular(info)
         return out, work
 
     def _along_tangent(self, W: Array, U: Array) -> Array:
         out = np.empty_like(U)
-        self._require_regular(self.kernel.geometry.project(W, self.problem, self._workspace(), U, out))
+        self._require_regular(geometry.project(W, self.problem, self._workspace(), U, out))
         return out
 
     def _compose(self, W: Array, start: Array) -> Array:
@@ -284,7 +285,7 @@ class ZeroLossManifold:
     def _newton(self, W: Array) -> str | None:
         """Move W onto M in place; None, or why it failed."""
         tolerance = self.projection_tolerance()
-        size, iterations, info = self.kernel.geometry.newton_projection(
+        size, iterations, info = geometry.newton_projection(
             W, self.problem, self._workspace(), np.empty_like(W), tolerance, 200
         )
         if info == 0 and size <= tolerance:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .compiled import geometry
+from .compiled.sgd import sgd_steps
 from .errors import DivergenceError, InputError
 from .manifold import ZeroLossManifold
 from .network import TwoLayerNetwork
@@ -146,7 +148,7 @@ class _Simulation:
         return [size] * full + ([rest] if rest else [])
 
     def _advance(self, state: _State, stream: np.random.Generator, count: int) -> int:
-        return self.manifold.kernel.sgd.sgd_steps(
+        return sgd_steps(
             state.Z, state.c, state.moved, self.manifold.problem, state.a, self.step_size, self.batch,
             _KINDS.index(self.noise.kind), self.noise.std, count, stream, state.limit, state.rows, state.g, state.scaled,
         )  # fmt: skip
@@ -208,7 +210,7 @@ def stable_step_size(manifold: ZeroLossManifold, theta: ArrayLike, batch_size: i
     """
     work = manifold._evaluate(theta)[1]
     K = np.empty((manifold.n, manifold.n))
-    manifold.kernel.geometry.jacobian_gram(work.g, manifold.gram, K)
+    geometry.jacobian_gram(work.g, manifold.gram, K)
     full = batch_size in (0, "full")
     largest = float(np.linalg.eigvalsh(K)[-1]) if full else float(np.diag(K).max())
     return 1.0 / largest if largest > 0 else np.inf

@@ -5,11 +5,12 @@ from __future__ import annotations
 from sympy import Abs, Expr, Mul, cancel, expand, expand_mul, factor_terms, solve
 
 from derivations import symbols as sym
-from derivations.calculus import coefficient, form_entry, over, summand
+from derivations.calculus import coefficient, form_entry
 from derivations.functions import ActivationDerivative
 from derivations.records import Record, Step
 from derivations.rules.loss import PAPER, Records
 from derivations.rules.setting import Setting
+from derivations.sums import over, summand
 
 
 def row_weight(records: Records) -> Expr:
@@ -31,8 +32,8 @@ def stationarity(setting: Setting, records: Records) -> Record:
         name="stationarity",
         title="Stationary points",
         statement=(
-            "Where G is invertible and the units' slopes do not vanish, grad F = 0 exactly if for every sample "
-            "i the unit's second derivative takes the same value, lambda_i / (4 s_i), at every unit j; for "
+            "Where G is invertible and the units' slopes do not vanish, grad F = 0 exactly if for every "
+            "sample i the second derivative takes the same value, lambda_i / (4 s_i), at every unit j; for "
             "equal coefficients and increasing second derivative all units then agree on the data."
         ),
         left=sym.C[sym.j, sym.i],
@@ -43,7 +44,7 @@ def stationarity(setting: Setting, records: Records) -> Record:
             Step(right, "divide by the slope of the unit, which does not vanish"),
         ),
         uses=("riemannian_gradient", "A1: phi' > 0", "A2: G invertible"),
-        source=f"{PAPER}; S1",
+        source=f"{PAPER}, S1",
         definition="C = grad F X^T G^-1, divided by the slope of the unit",
     )
 
@@ -57,7 +58,10 @@ def hessian_in_features(setting: Setting, records: Records) -> Record:
     return Record(
         name="hessian_in_features",
         title="Riemannian Hessian by the gradient's coefficients",
-        statement="Where the slopes do not vanish, the multipliers in E can be replaced by C, which vanishes at rest.",
+        statement=(
+            "Where the slopes do not vanish, the multipliers in E can be replaced by C, "
+            "which vanishes at rest."
+        ),
         left=sym.display(r"\mathrm{Hess}\, F[U, U]"),
         relation="==",
         right=right,
@@ -66,7 +70,7 @@ def hessian_in_features(setting: Setting, records: Records) -> Record:
             Step(right, "insert this in the Riemannian Hessian; the squares of the second derivative cancel"),
         ),
         uses=("riemannian_gradient", "riemannian_hessian"),
-        source=f"{PAPER}; MATH section 2",
+        source=f"{PAPER}, in the proof of S3",
         definition="U times the derivative along U of the tangential part of grad F",
     )
 
@@ -81,8 +85,8 @@ def hidden_convexity(setting: Setting, records: Records) -> Record:
         name="hidden_convexity",
         title="Hidden convexity",
         statement=(
-            "In the coordinates q_ji = psi(z_ji) the constraint is affine and F = 2 sum s_i g(q_ji) is separable; "
-            "g is convex where the unit's third and first derivatives have the same sign."
+            "In the coordinates q_ji = psi(z_ji) the constraint is affine and F = 2 sum s_i g(q_ji) is "
+            "separable; g is convex where the unit's third and first derivatives have the same sign."
         ),
         left=sym.display(r"\mathrm{d}^2 g / \mathrm{d} q_{ji}^2"),
         relation="==",
@@ -93,7 +97,7 @@ def hidden_convexity(setting: Setting, records: Records) -> Record:
             Step(right, "once more"),
         ),
         uses=("sharpness", "A2: G invertible"),
-        source="MATH section 4, S13",
+        source="S13, beyond the paper",
         definition="second derivative of a summand of F / (2 s_i) by q, z as a function of q",
     )
 
@@ -112,9 +116,9 @@ def convexity_bound(setting: Setting, records: Records) -> Record:
         name="convexity_bound",
         title="Local convexity",
         statement=(
-            "Let phi' > 0, phi''' > 0, beta |phi''| <= phi'^2 phi''' and tau = min a_ji^2 s_i. For kappa <= 4, "
-            "|C_ji| <= kappa beta tau, which follows from |grad F| <= kappa sqrt(mu) beta tau, implies this bound; "
-            "then Hess F >= (4 - kappa) rho1 rho2 tau mu on T intersected with the span of the data."
+            "Let phi' > 0, phi''' > 0, beta |phi''| <= phi'^2 phi''' and tau = min a_ji^2 s_i. For "
+            "kappa <= 4, |C_ji| <= kappa beta tau, which follows from |grad F| <= kappa sqrt(mu) beta tau, "
+            "implies this bound; then Hess F >= (4 - kappa) rho1 rho2 tau mu on T in the data's span."
         ),
         left=sym.E[sym.j, sym.i],
         relation=">=",
@@ -126,8 +130,14 @@ def convexity_bound(setting: Setting, records: Records) -> Record:
             Step(bounded, "insert the bound of A3"),
             Step(right, "a_ji^2 s_i >= tau"),
         ),
-        uses=("riemannian_gradient", "hessian_in_features", "A1: phi' > 0 and phi''' > 0", "A2: mu > 0", "A3"),
-        source=f"{PAPER}; S3, S10",
+        uses=(
+            "riemannian_gradient",
+            "hessian_in_features",
+            "A1: phi' > 0 and phi''' > 0",
+            "A2: mu > 0",
+            "A3",
+        ),
+        source=f"{PAPER}, S3; for any coefficients S10, beyond the paper",
         definition="second derivative in z of h - lambda psi, lambda such that its first derivative is C_ji",
     )
 
@@ -151,19 +161,25 @@ def global_rate(setting: Setting, records: Records) -> Record:
         name="global_rate",
         title="Global rate",
         statement=(
-            "Under A1 and A2 the flow contracts F - F* at least at this rate from every start; rho1 bounds phi' "
-            "and gamma bounds phi'''/phi' from below on the interval in which the pre-activations stay."
+            "Under A1 and A2 the flow contracts F - F* at least at this rate from every start; rho1 bounds "
+            "phi' and gamma bounds phi'''/phi' from below on the interval in which the pre-activations stay."
         ),
         left=sym.display(r"|\mathrm{grad}\, F|^2"),
         relation=">=",
         right=right,
         steps=(
             Step(modulus, "in the coordinates q, F = 2 sum s_i g(q_ji) is strongly convex with this modulus"),
-            Step(coordinates, "so the squared gradient along the affine constraint is at least twice the modulus times F - F*"),
-            Step(right, "C_ji = a_ji phi' times a q-gradient that differs from it by a normal part; |grad F|^2 >= mu |C|^2"),
+            Step(
+                coordinates,
+                "the squared gradient along the affine constraint is then at least 2 * modulus * (F - F*)",
+            ),
+            Step(
+                right,
+                "C_ji / (a_ji phi') differs from that gradient by a normal part; |grad F|^2 >= mu |C|^2",
+            ),
         ),
         uses=("hidden_convexity", "riemannian_gradient", "A1", "A2: mu > 0"),
-        source="MATH section 4, S13",
+        source="S13, beyond the paper",
         definition="squared norm of the tangential part of grad F",
     )
 

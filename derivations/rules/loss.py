@@ -1,17 +1,19 @@
-"""From the unit function to the sharpness: output, loss, its derivatives, the Jacobian and its Gram matrix."""
+"""From the unit function to the sharpness: output, loss, derivatives, the Jacobian and its Gram matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sympy import Expr
+from sympy import Expr, Symbol
 
 from derivations import symbols as sym
-from derivations.calculus import Block, block, each, flatten, merge, over, rename, tidy
+from derivations.blocks import Block, block, each
 from derivations.records import Record, Step
 from derivations.rules.setting import Setting
+from derivations.sums import flatten, merge, rename, tidy
 
 PAPER = "Gatmiry, Li, Reddi and Jegelka (ICML 2024)"
+OWN = "trained scalars and coefficients per sample: beyond the paper"
 
 Records = Mapping[str, Record]
 
@@ -36,6 +38,15 @@ def on_manifold(expr: Expr, setting: Setting) -> Expr:
     return merge(name_output(expr, setting).xreplace({sym.f[sym.i]: sym.y[sym.i]}))
 
 
+def at_sample(part: Block, sample: Symbol) -> Block:
+    """The same expression with another name for the sample, free or summed over.
+
+    >>> at_sample(sym.y[sym.i], sym.l)
+    y[l]
+    """
+    return each(part, lambda x: rename(x, {sym.i: sample}))
+
+
 def output(setting: Setting, records: Records) -> Record:
     """The network's output, the sum of the units."""
     right = setting.output()
@@ -48,7 +59,7 @@ def output(setting: Setting, records: Records) -> Record:
         right=right,
         steps=(Step(right, "definition, with z_ji = theta_j . x_i"),),
         uses=(),
-        source=f"{PAPER}, setting; MATH section 1 and 6",
+        source=f"{PAPER}, setting",
         definition="output",
     )
 
@@ -65,7 +76,7 @@ def loss(setting: Setting, records: Records) -> Record:
         right=right,
         steps=(Step(setting.loss(), "definition"), Step(right, "write f_i for the output")),
         uses=("output",),
-        source=f"{PAPER}, setting; MATH section 1",
+        source=f"{PAPER}, setting",
         definition="loss",
     )
 
@@ -86,7 +97,7 @@ def loss_gradient(setting: Setting, records: Records) -> Record:
             Step(right, "write f_i for the output"),
         ),
         uses=("output", "loss"),
-        source="MATH section 1; chain rule",
+        source="chain rule",
         definition="gradient of the loss",
     )
 
@@ -107,7 +118,7 @@ def loss_hessian(setting: Setting, records: Records) -> Record:
             Step(right, "write f_i for the output"),
         ),
         uses=("output", "loss"),
-        source="MATH section 2; chain rule",
+        source="chain rule",
         definition="second derivative of the loss along U",
     )
 
@@ -124,7 +135,7 @@ def jacobian(setting: Setting, records: Records) -> Record:
         right=right,
         steps=(Step(right, "differentiate the sum of units; the deltas leave unit j alone"),),
         uses=("output",),
-        source=f"{PAPER}; MATH section 2 and 6",
+        source=f"{PAPER}; {OWN}",
         definition="Jacobian of the output",
     )
 
@@ -132,8 +143,7 @@ def jacobian(setting: Setting, records: Records) -> Record:
 def gram_of_jacobian(setting: Setting, records: Records) -> Record:
     """The Gram matrix K of the Jacobian's rows."""
     row = records["jacobian"].right
-    other = each(row, lambda part: rename(part, {sym.i: sym.l}))
-    right = setting.inner(row, other)
+    right = setting.inner(row, at_sample(row, sym.l))
     return Record(
         name="gram_of_jacobian",
         title="Gram matrix of the Jacobian",
@@ -143,7 +153,7 @@ def gram_of_jacobian(setting: Setting, records: Records) -> Record:
         right=right,
         steps=(Step(right, "multiply rows i and l and sum over the inputs: sum_k X_ik X_lk = G_il"),),
         uses=("jacobian",),
-        source="MATH section 2 and 6",
+        source=f"{PAPER}; {OWN}",
         definition="Jacobian times its transpose",
     )
 
@@ -160,7 +170,7 @@ def output_hessian(setting: Setting, records: Records) -> Record:
         right=right,
         steps=(Step(right, "differentiate the sum of units twice along Theta + t U at t = 0"),),
         uses=("output",),
-        source="MATH section 6; chain rule",
+        source="chain rule",
         definition="second derivative of the output along U",
     )
 
@@ -176,9 +186,12 @@ def hessian_on_manifold(setting: Setting, records: Records) -> Record:
         left=sym.display(r"\mathrm{D}^2 L[U, U]"),
         relation="==",
         right=right,
-        steps=(Step(before, "the Hessian at any parameters"), Step(right, "use f = y: the residual term vanishes")),
+        steps=(
+            Step(before, "the Hessian at any parameters"),
+            Step(right, "use f = y: the residual term vanishes"),
+        ),
         uses=("loss_hessian",),
-        source=f"{PAPER}; MATH section 2",
+        source=PAPER,
         definition="second derivative of the loss along U",
     )
 
@@ -201,7 +214,7 @@ def sharpness(setting: Setting, records: Records) -> Record:
             Step(right, "use f = y: the residual term vanishes"),
         ),
         uses=("loss", "output"),
-        source=f"{PAPER}; MATH section 2 and 6",
+        source=f"{PAPER}; {OWN}",
         definition="trace of the Hessian of the loss",
     )
 

@@ -5,32 +5,15 @@ from __future__ import annotations
 from sympy import Add, Expr
 
 from derivations import symbols as sym
-from derivations.calculus import (
-    Block,
-    block,
-    coefficient,
-    components,
-    each,
-    flatten,
-    form_entry,
-    merge,
-    over,
-    rename,
-    summand,
-    tidy,
-    vanishes,
-)
+from derivations.blocks import Block, block, components, each
+from derivations.calculus import coefficient, form_entry
 from derivations.errors import DerivationError
 from derivations.records import Record, Step
-from derivations.rules.loss import PAPER, Records, name_output, on_manifold, partials
+from derivations.rules.loss import OWN, PAPER, Records, at_sample, name_output, on_manifold, partials
 from derivations.rules.setting import Setting
+from derivations.sums import flatten, merge, over, rename, summand, tidy, vanishes
 
-_SOURCE = "MATH section 2 and 6"
-
-
-def at_sample(part: Block, sample: Expr = sym.l) -> Block:
-    """The same expression for another sample."""
-    return each(part, lambda x: rename(x, {sym.i: sample}))
+_SOURCE = f"{PAPER}; {OWN}"
 
 
 def combined(weights: Expr, rows: Block) -> Block:
@@ -55,7 +38,7 @@ def displayed(setting: Setting, of: str) -> Block:
 
 def normal_directional(setting: Setting, quantity: Expr) -> Expr:
     """The sum over l of (K^-1)_il times a quantity of sample i, taken at sample l."""
-    return over(sym.Kinv[sym.i, sym.l] * rename(quantity, {sym.i: sym.l}), sym.l)
+    return over(sym.Kinv[sym.i, sym.l] * at_sample(quantity, sym.l), sym.l)
 
 
 def euclidean_gradient(setting: Setting, records: Records) -> Record:
@@ -64,7 +47,7 @@ def euclidean_gradient(setting: Setting, records: Records) -> Record:
     return Record(
         name="euclidean_gradient",
         title="Euclidean gradient of the sharpness",
-        statement="The derivative of the sum F, taken as a function of all parameters, by each parameter of unit j.",
+        statement="The derivative of the sum F, at any parameters, by each parameter of unit j.",
         left=partials(setting, "F"),
         relation="==",
         right=right,
@@ -78,7 +61,7 @@ def euclidean_gradient(setting: Setting, records: Records) -> Record:
 def multipliers(setting: Setting, records: Records) -> Record:
     """The linear system that makes the gradient tangent."""
     row, steepest = records["jacobian"].right, records["euclidean_gradient"].right
-    right = tidy(setting.inner(row, at_sample_sums(steepest)))
+    right = tidy(setting.inner(row, at_sample(steepest, sym.l)))
     left = over(sym.K[sym.i, sym.l] * sym.lam[sym.l], sym.l)
     return Record(
         name="multipliers",
@@ -97,11 +80,6 @@ def multipliers(setting: Setting, records: Records) -> Record:
     )
 
 
-def at_sample_sums(part: Block) -> Block:
-    """A block whose sums over samples run over l, so that sample i is free."""
-    return each(part, lambda x: rename(x, {sym.i: sym.l}))
-
-
 def riemannian_gradient(setting: Setting, records: Records) -> Record:
     """The tangential part of the gradient of the trace."""
     row, steepest = records["jacobian"].right, records["euclidean_gradient"].right
@@ -110,7 +88,7 @@ def riemannian_gradient(setting: Setting, records: Records) -> Record:
     return Record(
         name="riemannian_gradient",
         title="Riemannian gradient of the sharpness",
-        statement="The gradient of F on the manifold; the residual part of the trace adds only a normal vector.",
+        statement="The gradient of F on the manifold; the trace's residual part adds only a normal vector.",
         left=displayed(setting, r"(\mathrm{grad}\, F)"),
         relation="==",
         right=right,
@@ -120,7 +98,7 @@ def riemannian_gradient(setting: Setting, records: Records) -> Record:
             Step(right, "take off the normal part sum_i lambda_i grad f_i that remains"),
         ),
         uses=("loss", "jacobian", "sharpness", "euclidean_gradient", "multipliers"),
-        source=f"{PAPER}; {_SOURCE}",
+        source=_SOURCE,
         definition="tangential part of the gradient of the trace of the Hessian of the loss",
     )
 
@@ -166,7 +144,7 @@ def riemannian_hessian(setting: Setting, records: Records) -> Record:
             Step(right, "collect the coefficients of the products of u_ji and U_j"),
         ),
         uses=("output_hessian", "sharpness", "multipliers", "riemannian_gradient"),
-        source=f"{PAPER}; {_SOURCE}",
+        source=_SOURCE,
         definition="U times the derivative along U of the tangential part of grad F",
     )
 
@@ -195,7 +173,7 @@ def flow_jacobian(setting: Setting, records: Records) -> Record:
             Step(right, "change the sign"),
         ),
         uses=("riemannian_gradient", "flow_multipliers"),
-        source="MATH section 5 and 6",
+        source="beyond the paper: what an implicit step of the flow needs",
         definition="derivative along U of minus the part of grad F orthogonal to the rows of J",
     )
 
@@ -203,7 +181,7 @@ def flow_jacobian(setting: Setting, records: Records) -> Record:
 def flow_multipliers(setting: Setting, records: Records) -> Record:
     """How the multipliers change along a direction."""
     row = records["jacobian"].right
-    tangency = setting.inner(row, at_sample_sums(records["riemannian_gradient"].right))
+    tangency = setting.inner(row, at_sample(records["riemannian_gradient"].right, sym.l))
     right = setting.move(tangency, 1)
     left = over(sym.K[sym.i, sym.l] * sym.w[sym.l], sym.l)
     return Record(
@@ -219,7 +197,7 @@ def flow_multipliers(setting: Setting, records: Records) -> Record:
             Step(right, "this vanishes too: solve for the part with w"),
         ),
         uses=("jacobian", "gram_of_jacobian", "multipliers", "riemannian_gradient"),
-        source="MATH section 5 and 6",
+        source="beyond the paper: what an implicit step of the flow needs",
         definition="K times the derivative along U of the solution of K lambda = J grad F",
     )
 

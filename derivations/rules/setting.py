@@ -7,20 +7,11 @@ from dataclasses import dataclass
 from sympy import Add, Expr, Indexed
 
 from derivations import symbols as sym
-from derivations.calculus import (
-    Block,
-    along,
-    block,
-    components,
-    contract,
-    differentiate,
-    fold,
-    merge,
-    over,
-    rename,
-    unfold,
-)
+from derivations.abbreviations import fold, unfold
+from derivations.blocks import Block, block, components
+from derivations.calculus import along, differentiate
 from derivations.functions import generic_unit
+from derivations.sums import contract, merge, over, rename
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,19 @@ _HEADER = '''\
 
 Written by manifoldflow {version}; do not edit: the file is verified by its hash and made again when it differs.
 
-own parameters c: {own}    P = {p}    v = (z, c)    S = diag(s, 1, ..., 1)
+own parameters c: {own}    p = {p}    v = (z, c)    S = diag(s, 1, ..., 1)
 
 argument  shape          meaning
 z         (m, n)         pre-activations z_ji = theta_j . x_i
-c         (m, P)         the unit's own trained parameters
+c         (m, p)         the unit's own trained parameters
 s         (n,)           squared norms s_i = |x_i|^2
 a         (m, n)         fixed coefficients
 lam       (n,)           multipliers of the constraints f = y
 f         (n,)           network output, sum over units of psi
-g         (1+P, m, n)    gradient of psi in v
-alpha     (1+P, m, n)    gradient of h = 2 g^T S g in v
-H         (1+P, 1+P, m, n)    Hessian of psi in v
-E         (1+P, 1+P, m, n)    curvature of the sharpness on the manifold, Hess h - lam H
+g         (1+p, m, n)    gradient of psi in v
+alpha     (1+p, m, n)    gradient of h = 2 g^T S g in v
+H         (1+p, 1+p, m, n)    Hessian of psi in v
+E         (1+p, 1+p, m, n)    curvature of the sharpness on the manifold, Hess h - lam H
 
 output    derived in record
 {table}
@@ -37,10 +37,7 @@ output    derived in record
 
 import math
 
-from numba import njit
-
-P = {p}
-jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={{"contract"}})
+from manifoldflow.compiled.options import jit
 
 
 @jit
@@ -94,7 +91,7 @@ GROUPS = (
         "sample_first_order",
         "z, c, a, g",
         ("psi", "g"),
-        "One sample: z (m,), a (m,), g (1+P, m); fill g, return the output.",
+        "One sample: z (m,), a (m,), g (1+p, m); fill g, return the output.",
         over_samples=False,
         total="psi",
     ),
@@ -139,7 +136,7 @@ def _function(unit: UnitFunction, group: Group, pointwise: Iterable[PointwiseExp
         ["    total = 0.0"] if group.total else []
     )
     end = ["    return total"] if group.total else []
-    head = ["@jit", f"def {group.name}({group.arguments}):", f'    """{group.doc}"""']
+    head = [f"def {group.name}({group.arguments}):", f'    """{group.doc}"""']
     return "\n".join([*head, *start, *loops, *(indent + line for line in body), *end]) + "\n"
 
 
@@ -158,7 +155,7 @@ def _phi_function(pointwise: Iterable[PointwiseExpression]) -> str:
     program = compile_program({label: e.expression for label, e in entries.items()})
     body, names = _straight_line(program, {"z": "z[i]"})
     stores = [f"out[{entries[label].index[0]}, i] = {names[number]}" for label, number in program.outputs]
-    head = ["@jit", "def phi_derivatives(z, out):", '    """phi and its first three derivatives: z (k,), out (4, k)."""']
+    head = ["def phi_derivatives(z, out):", '    """phi and its first three derivatives: z (k,), out (4, k)."""']
     return "\n".join([*head, "    for i in range(z.shape[0]):", *("        " + line for line in body + stores)]) + "\n"
 
 

@@ -1,206 +1,123 @@
-"""Kernels on disk: one folder a unit function, made once, verified at every load, compiled by Numba on first use.
-
-A folder holds the generated `unit.py` beside copies of the templates. Its name is a hash of everything that changes
-its content. `manifest.json` holds the hash of each source; `compiled.json` those of Numba's files. What does not match
-is made again, and said in the log.
-"""
+"""Kernels: the pointwise functions of one unit, generated once, cached as a file and compiled to function pointers."""
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import importlib.util
 import json
-import logging
-import os
-import shutil
 import sys
-import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numba
+import numpy as np
+from numba import types
 
 import derivations
 from derivations import UnitFunction
 
 from .. import __version__
-from ..errors import CodegenError
+from ..compiled.geometry import Pointwise
+from ..compiled.options import OPTIONS, cache_stem, jit
+from ..compiled.sealed import drop_damaged, seal
+from ..errors import CodegenError, InputError
+from ..validation import Array
 from .emit import unit_source
+from .folder import kernel_folder
 
-_LOG = logging.getLogger("manifoldflow.cache")
-_TEMPLATES = Path(__file__).parents[1] / "templates"
-_MODULES = ("geometry", "stepping", "explicit", "implicit", "sgd")
+_MATRIX = types.float64[:, ::1]
+_STACK = types.float64[:, :, ::1]
+_BLOCKS = types.Array(types.float64, 4, "C")
+_OWN = types.float64[:, :]  # a slice of the parameters: its rows are strided
+_VECTOR = types.float64[::1]
+_SIGNATURES = {
+    "values": types.void(_MATRIX, _OWN, _MATRIX, _VECTOR),
+    "first_order": types.void(_MATRIX, _OWN, _MATRIX, _VECTOR, _STACK),
+    "second_order": types.float64(_MATRIX, _OWN, _VECTOR, _MATRIX, _VECTOR, _STACK, _STACK),
+    "curvature": types.void(_MATRIX, _OWN, _VECTOR, _MATRIX, _VECTOR, _BLOCKS, _BLOCKS),
+    "sample_first_order": types.float64(_VECTOR, _OWN, _VECTOR, _MATRIX),
+}
 
 
 class Kernel:
-    """The compiled functions of one unit function, by module: `kernel.geometry.gradient(...)`.
+    """The compiled pointwise functions of one unit function.
 
-    Attributes: `unit` (pointwise functions), `geometry`, `explicit`, `implicit`, `stepping`, `sgd`: modules; `source`:
-    the text of the generated file; `folder`: where it lives.
+    Attributes:
+        pointwise: function pointers for the contractions of `manifoldflow.compiled`.
+        folder: where the generated file lives.
 
     >>> kernel = load_kernel(UnitFunction("z**3 + z"))
     >>> kernel.source.splitlines()[0]
-    '\"\"\"Pointwise functions of the unit psi = a*(z**3 + z)'
+    '\"""Pointwise functions of the unit psi = a*(z**3 + z)'
+    >>> kernel.table(np.array([2.0])).ravel()
+    array([10., 13., 12.,  6.])
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._package = _import_package(folder)
-
-    def __getattr__(self, name: str) -> ModuleType:
-        if name not in ("unit", *_MODULES):
-            raise AttributeError(f"A kernel has the modules unit, {', '.join(_MODULES)}; not {name!r}.")
-        module = importlib.import_module(f"{self._package.__name__}.{name}")
-        setattr(self, name, module)
-        return module
+        module = _import_module(folder / "unit.py")
+        self.pointwise = Pointwise(*(_pointer(getattr(module, name), name) for name in Pointwise._fields))
+        self._phi = jit(module.phi_derivatives) if hasattr(module, "phi_derivatives") else None
 
     @property
     def source(self) -> str:
         """The generated file, as text."""
         return (self.folder / "unit.py").read_text(encoding="utf-8")
 
+    def table(self, z: Array) -> Array:
+        """Tabulate phi and its first three derivatives at z (k,), as (4, k); not finite outside phi's domain."""
+        if self._phi is None:
+            raise InputError("This unit is not of the form a*phi(z), so there is no phi to tabulate.")
+        table = np.empty((4, z.size))
+        with np.errstate(all="ignore"):
+            self._phi(np.ascontiguousarray(z, dtype=np.float64), table)
+        return table
+
 
 @cache
 def load_kernel(unit: UnitFunction) -> Kernel:
-    """The kernel of a unit function: from the cache if it is there and whole, else generated.
+    """Give the kernel of a unit function: from the cache if it is there and whole, else generated.
 
     The cache is the folder named by the environment variable MANIFOLDFLOW_CACHE_DIR, else `manifoldflow` in the user's
     cache folder, else (when that cannot be written) a temporary one for this process.
     """
-    folder = _cache_root() / f"k{_key(unit)}"
-    if not _is_whole(folder):
-        folder = _write(folder, unit)
-    _drop_damaged(folder)
-    atexit.register(_seal, folder)
-    return Kernel(folder)
+    return Kernel(kernel_folder(_key(unit), lambda: unit_source(unit, __version__)))
 
 
-def _cache_root() -> Path:
-    named = os.environ.get("MANIFOLDFLOW_CACHE_DIR")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    root = Path(named) if named else base / "manifoldflow"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            return root
-    except OSError as error:
-        if named:
-            raise CodegenError(
-                f"The kernel cache {root} cannot be written ({error.strerror}); set MANIFOLDFLOW_CACHE_DIR to a folder that can."
-            ) from error
-        return _temporary_root()
-
-
-@cache
-def _temporary_root() -> Path:
-    root = tempfile.mkdtemp(prefix="manifoldflow-")
-    _LOG.warning("The user's cache folder cannot be written; kernels are compiled into %s for this process only.", root)
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    return Path(root)
+def _pointer(function: Callable[..., Any], name: str) -> Any:
+    """A typed function pointer, which Numba can pass to code compiled without knowing the unit."""
+    if numba.config.DISABLE_JIT:
+        return function
+    compiled = Path(function.__code__.co_filename).parent / "__pycache__"
+    drop_damaged(compiled, cache_stem(function))
+    pointer = numba.cfunc(_SIGNATURES[name], cache=True, **OPTIONS)(function)
+    seal(compiled, cache_stem(function))
+    return pointer
 
 
 def _key(unit: UnitFunction) -> str:
-    """Hash of the formula, the sources that turn it into a kernel, and the versions and options of the compiler."""
-    text = json.dumps([unit.formula, unit.own, _sources_digest(), numba.__version__, sys.version, numba.config.DISABLE_JIT])
+    """Hash of the formula, of the sources that turn it into a kernel, and of the compiler's version and options."""
+    text = json.dumps([unit.formula, unit.own, _sources_digest(), numba.__version__, sys.version, str(OPTIONS)])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 @cache
 def _sources_digest() -> str:
-    folders = (Path(derivations.__file__).parent, Path(__file__).parent, _TEMPLATES)
-    files = sorted(path for folder in folders for path in folder.rglob("*.py"))
     digest = hashlib.sha256(__version__.encode())
-    for path in [*files, _TEMPLATES.parent / "lapack.py"]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for package in (Path(derivations.__file__).parent, Path(__file__).parent):
+        for path in sorted(package.rglob("*.py")):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _is_whole(folder: Path) -> bool:
-    if not folder.exists():
-        return False
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        whole = len(manifest) == len(_MODULES) + 2 and all(_hash(folder / name) == h for name, h in manifest.items())
-    except (OSError, ValueError, AttributeError):
-        whole = False
-    if not whole:
-        _LOG.warning("The kernel in %s is damaged; it is made again.", folder)
-    return whole
-
-
-def _write(folder: Path, unit: UnitFunction) -> Path:
-    """Write the sources under a temporary name and rename: a folder under its final name is complete."""
-    try:
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
-        (draft / "__init__.py").write_text(f'"""Kernel of {unit.psi}."""\n', encoding="utf-8")
-        (draft / "unit.py").write_text(unit_source(unit, __version__), encoding="utf-8")
-        for name in _MODULES:
-            shutil.copyfile(_TEMPLATES / f"{name}.py", draft / f"{name}.py")
-        manifest = {path.name: _hash(path) for path in sorted(draft.glob("*.py"))}
-        (draft / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-        return _move_into_place(draft, folder)
-    except OSError as error:
-        raise CodegenError(
-            f"The kernel for {unit.formula!r} could not be written to {folder.parent}: {error.strerror}. "
-            "Free some space, or set MANIFOLDFLOW_CACHE_DIR to another folder."
-        ) from error
-
-
-def _move_into_place(draft: Path, folder: Path) -> Path:
-    if folder.exists() and not _is_whole(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        draft.rename(folder)
-    except OSError:
-        # Another process finished first; its folder has the same content.
-        if not _is_whole(folder):
-            raise
-        shutil.rmtree(draft, ignore_errors=True)
-    return folder
-
-
-def _compiled(folder: Path) -> list[Path]:
-    return sorted((folder / "__pycache__").glob("*.nb[ic]"))
-
-
-def _drop_damaged(folder: Path) -> None:
-    """Delete Numba's files whose hash is not the one recorded when they were sealed; they are compiled again."""
-    try:
-        sealed = json.loads((folder / "compiled.json").read_text(encoding="utf-8"))
-        damaged = [path for path in _compiled(folder) if sealed.get(path.name, _hash(path)) != _hash(path)]
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError, AttributeError):
-        damaged = _compiled(folder)
-    for path in damaged:
-        _LOG.warning("Compiled code in %s is damaged; it is compiled again.", path)
-        path.unlink(missing_ok=True)
-
-
-def _seal(folder: Path) -> None:
-    """Record the hashes of Numba's files, for the next process to check."""
-    try:
-        if folder.exists():
-            draft = folder / f".compiled-{os.getpid()}.json"
-            draft.write_text(json.dumps({path.name: _hash(path) for path in _compiled(folder)}), encoding="utf-8")
-            draft.replace(folder / "compiled.json")
-    except OSError as error:
-        _LOG.warning("Compiled code in %s could not be sealed: %s.", folder, error)
-
-
-def _import_package(folder: Path) -> ModuleType:
-    name = f"manifoldflow_kernel_{folder.name}"
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
+def _import_module(path: Path) -> ModuleType:
+    name = f"manifoldflow_kernel_{path.parent.name}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise CodegenError(f"The kernel folder {folder} cannot be imported.")
+        raise CodegenError(f"The kernel {path} cannot be imported.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -1,23 +1,33 @@
 """Geometry of the zero-loss manifold: Jacobian, projection, Riemannian gradient and Hessian, Newton's projection.
 
-Parameters W are (m, r + P): row j holds unit j's weights in the span of the data (r reduced coordinates) and its own
-parameters. Coefficients `t` of shape (1 + P, m, n) stand for the element sum_i A_i^T t_ji of parameter space.
+Parameters W are (m, r + p): row j holds unit j's weights in the span of the data (r reduced coordinates) and its own
+parameters. Coefficients `t` of shape (1 + p, m, n) stand for the element sum_i A_i^T t_ji of parameter space.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from manifoldflow.lapack import cholesky, cholesky_solve, gemm
+from .lapack import cholesky, cholesky_solve, gemm
+from .options import jit
 
-from .unit import P, curvature, first_order, jit, second_order, values
+
+class Pointwise(NamedTuple):
+    """The generated functions of one unit, as pointers: what each fills is in the header of its file."""
+
+    values: Any
+    first_order: Any
+    second_order: Any
+    curvature: Any
+    sample_first_order: Any
 
 
 class Problem(NamedTuple):
     """Data in reduced coordinates: R (n, r), G = R R^T (n, n), s = diag G, coefficients a (m, n), labels y (n,)."""
 
+    unit: Pointwise
     R: np.ndarray
     G: np.ndarray
     s: np.ndarray
@@ -38,12 +48,14 @@ class Workspace(NamedTuple):
     K: np.ndarray
     C: np.ndarray
     lam: np.ndarray
+    scratch: np.ndarray
+    normal: np.ndarray
 
 
 @jit
-def workspace(m, n):
-    """A fresh workspace for m units and n samples; lam has one row, as the solvers want it."""
-    v = 1 + P
+def workspace(m, n, p):
+    """A fresh workspace for m units of p own parameters and n samples; lam and scratch have one row, as the solvers want it."""
+    v = 1 + p
     return Workspace(
         np.empty((m, n)),
         np.empty(n),
@@ -55,6 +67,8 @@ def workspace(m, n):
         np.empty((n, n)),
         np.empty((n, n)),
         np.empty((1, n)),
+        np.empty((1, n)),
+        np.zeros(1),
     )
 
 
@@ -72,7 +86,7 @@ def jacobian_gram(g, G, K):
     for i in range(n):
         for k in range(n):
             K[i, k] *= G[i, k]
-    for q in range(1, 1 + P):
+    for q in range(1, g.shape[0]):
         gemm(True, False, 1.0, g[q], g[q], 1.0, K)
 
 
@@ -83,7 +97,7 @@ def apply_jacobian(g, z, c, out):
     for j in range(z.shape[0]):
         for i in range(z.shape[1]):
             out[i] += g[0, j, i] * z[j, i]
-        for q in range(P):
+        for q in range(c.shape[1]):
             for i in range(z.shape[1]):
                 out[i] += g[q + 1, j, i] * c[j, q]
 
@@ -98,7 +112,7 @@ def apply_jacobian_to_coefficients(g, t, G, C, out):
         for k in range(n):
             total += C[i, k] * G[i, k]
         out[i] = total
-    for q in range(1, 1 + P):
+    for q in range(1, g.shape[0]):
         for j in range(t.shape[1]):
             own = 0.0
             for k in range(n):
@@ -109,10 +123,10 @@ def apply_jacobian_to_coefficients(g, t, G, C, out):
 
 @jit
 def assemble(t, R, out):
-    """The element sum_i A_i^T t_ji of parameter space, (m, r + P)."""
+    """The element sum_i A_i^T t_ji of parameter space, (m, r + p)."""
     r = R.shape[1]
     gemm(False, False, 1.0, t[0], R, 0.0, out[:, :r])
-    for q in range(P):
+    for q in range(t.shape[0] - 1):
         for j in range(out.shape[0]):
             total = 0.0
             for i in range(R.shape[0]):
@@ -123,30 +137,17 @@ def assemble(t, R, out):
 @jit
 def subtract_normal(t, g, lam):
     """t <- t - lam g: take the normal element J^T lam out of a coefficient array."""
-    for q in range(1 + P):
+    for q in range(t.shape[0]):
         for j in range(t.shape[1]):
             for i in range(t.shape[2]):
                 t[q, j, i] -= lam[i] * g[q, j, i]
 
 
 @jit
-def largest(values_):
-    """max |x|; NaN when one is among them, so that a comparison with it is false."""
-    result = 0.0
-    for x in values_.flat:
-        size = abs(x)
-        if not size <= result:
-            result = size
-            if size != size:
-                return size
-    return result
-
-
-@jit
 def residual(W, problem, work):
     """Fill work.z, f and g; return max |f - y|."""
     preactivations(W, problem.R, work.z)
-    first_order(work.z, W[:, problem.R.shape[1] :], problem.a, work.f, work.g)
+    problem.unit.first_order(work.z, W[:, problem.R.shape[1] :], problem.a, work.f, work.g)
     size = 0.0
     for i in range(work.f.shape[0]):
         difference = abs(work.f[i] - problem.y[i])
@@ -159,7 +160,7 @@ def residual(W, problem, work):
 def sharpness(W, problem, work):
     """F = tr D^2 L on the manifold; fills work.z, f, g, alpha."""
     preactivations(W, problem.R, work.z)
-    return second_order(
+    return problem.unit.second_order(
         work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.f, work.g, work.alpha
     )  # fmt: skip
 
@@ -168,41 +169,65 @@ def sharpness(W, problem, work):
 def gradient(W, problem, work, out):
     """Riemannian gradient into `out`; returns (F, info).
 
-    info is not 0 when J J^T is not positive definite. Leaves the multipliers in work.lam and the factor of K in work.K.
+    info is not 0 when J J^T is not positive definite. Leaves the multipliers in work.lam, the factor of K in work.K and
+    in work.normal the norm of the Euclidean gradient's normal part, sqrt(q^T K^{-1} q): rounding is relative to it.
     """
     F = sharpness(W, problem, work)
     jacobian_gram(work.g, problem.G, work.K)
     apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.C, work.lam[0])
     info = cholesky(work.K)
     if info == 0:
+        work.scratch[:] = work.lam
         cholesky_solve(work.K, work.lam)
+        work.normal[0] = _root_of_product(work.scratch[0], work.lam[0])
         subtract_normal(work.alpha, work.g, work.lam[0])
         assemble(work.alpha, problem.R, out)
+        if norm(out) < 1e-3 * work.normal[0]:
+            # Near stationarity, what rounding left of the normal part would exceed the gradient itself.
+            project_with_factor(problem, work, out, out)
     else:
         out[:] = np.nan
     return F, info
 
 
 @jit
+def norm(U):
+    """Frobenius norm."""
+    total = 0.0
+    for j in range(U.shape[0]):
+        for k in range(U.shape[1]):
+            total += U[j, k] * U[j, k]
+    return np.sqrt(total)
+
+
+@jit
+def _root_of_product(x, y):
+    total = 0.0
+    for i in range(x.shape[0]):
+        total += x[i] * y[i]
+    return np.sqrt(max(total, 0.0))
+
+
+@jit
 def project(W, problem, work, U, out):
     """Orthogonal projection of U onto the tangent space at W; returns info as `gradient` does."""
-    r = problem.R.shape[1]
     residual(W, problem, work)
     jacobian_gram(work.g, problem.G, work.K)
     info = cholesky(work.K)
     if info == 0:
-        project_with_factor(problem, work, U, r, out)
+        project_with_factor(problem, work, U, out)
     return info
 
 
 @jit
-def project_with_factor(problem, work, U, r, out):
-    """The projection when work.g and the factor of K in work.K are those of the point. `out` may be U."""
-    preactivations(U, problem.R, work.z)
-    apply_jacobian(work.g, work.z, U[:, r:], work.lam[0])
-    cholesky_solve(work.K, work.lam)
+def project_with_factor(problem, work, U, out):
+    """The projection when work.g and the factor of K in work.K are those of the point; keeps work.z. `out` may be U."""
+    r = problem.R.shape[1]
+    preactivations(U, problem.R, work.alpha[0])
+    apply_jacobian(work.g, work.alpha[0], U[:, r:], work.scratch[0])
+    cholesky_solve(work.K, work.scratch)
     work.t[:] = 0.0
-    subtract_normal(work.t, work.g, work.lam[0])
+    subtract_normal(work.t, work.g, work.scratch[0])
     copy_scaled(out, 1.0, U)
     add_assembled(work.t, problem.R, out)
 
@@ -212,7 +237,7 @@ def add_assembled(t, R, out):
     """out += sum_i A_i^T t_ji."""
     r = R.shape[1]
     gemm(False, False, 1.0, t[0], R, 1.0, out[:, :r])
-    for q in range(P):
+    for q in range(t.shape[0] - 1):
         for j in range(out.shape[0]):
             for i in range(R.shape[0]):
                 out[j, r + q] += t[q + 1, j, i]
@@ -220,15 +245,15 @@ def add_assembled(t, R, out):
 
 @jit
 def apply_blocks(B, z, c, t):
-    """t_ji = B_ji u_ji for symmetric (1+P) x (1+P) blocks B and u_ji = (z_ji, c_j)."""
+    """t_ji = B_ji u_ji for symmetric (1+p) x (1+p) blocks B and u_ji = (z_ji, c_j)."""
     t[:] = 0.0
-    for q in range(1 + P):
+    for q in range(t.shape[0]):
         for j in range(z.shape[0]):
             for i in range(z.shape[1]):
                 t[q, j, i] += B[q, 0, j, i] * z[j, i]
-            for p in range(P):
+            for k in range(c.shape[1]):
                 for i in range(z.shape[1]):
-                    t[q, j, i] += B[q, p + 1, j, i] * c[j, p]
+                    t[q, j, i] += B[q, k + 1, j, i] * c[j, k]
 
 
 @jit
@@ -236,7 +261,7 @@ def second_derivatives(W, problem, work, grad):
     """Gradient into `grad`, H and E into the workspace; returns (F, info)."""
     F, info = gradient(W, problem, work, grad)
     if info == 0:
-        curvature(work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.lam[0], work.H, work.E)
+        problem.unit.curvature(work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.lam[0], work.H, work.E)
     return F, info
 
 
@@ -246,11 +271,11 @@ def hessian_vector_product(W, problem, work, U, out):
     r = problem.R.shape[1]
     _, info = second_derivatives(W, problem, work, out)
     if info == 0:
-        project_with_factor(problem, work, U, r, out)
+        project_with_factor(problem, work, U, out)
         preactivations(out, problem.R, work.z)
         apply_blocks(work.E, work.z, out[:, r:], work.t)
         assemble(work.t, problem.R, out)
-        project_with_factor(problem, work, out, r, out)
+        project_with_factor(problem, work, out, out)
     return info
 
 
@@ -260,7 +285,7 @@ def normal_acceleration(W, problem, work, U, V, out):
     r = problem.R.shape[1]
     _, info = gradient(W, problem, work, out)
     if info == 0:
-        curvature(work.z, W[:, r:], problem.s, problem.a, work.lam[0], work.H, work.E)
+        problem.unit.curvature(work.z, W[:, r:], problem.s, problem.a, work.lam[0], work.H, work.E)
         preactivations(V, problem.R, work.z)
         apply_blocks(work.H, work.z, V[:, r:], work.t)
         preactivations(U, problem.R, work.z)
@@ -268,7 +293,7 @@ def normal_acceleration(W, problem, work, U, V, out):
         for j in range(W.shape[0]):
             for i in range(problem.G.shape[0]):
                 total = work.t[0, j, i] * work.z[j, i]
-                for q in range(P):
+                for q in range(W.shape[1] - r):
                     total += work.t[q + 1, j, i] * U[j, r + q]
                 work.lam[0, i] += total
         cholesky_solve(work.K, work.lam)
@@ -346,5 +371,5 @@ def copy_scaled(out, factor, source):
 def output(W, problem, work):
     """Network output f, (n,)."""
     preactivations(W, problem.R, work.z)
-    values(work.z, W[:, problem.R.shape[1] :], problem.a, work.f)
+    problem.unit.values(work.z, W[:, problem.R.shape[1] :], problem.a, work.f)
     return work.f

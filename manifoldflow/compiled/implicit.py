@@ -1,7 +1,7 @@
 """Linearly implicit (Rosenbrock) steps for the sharpness flow with the block structure of its Jacobian.
 
 With V = -grad F, V' = -(D - J^T K^{-1} N), where D has one block a unit and N = N1 + J D has n rows. The system
-(I - c V') k = b, c = gamma h, is the same as S k - J^T w = b, (J - c N1) k = J b with S = I + c D: one (r + P) x (r + P)
+(I - c V') k = b, c = gamma h, is the same as S k - J^T w = b, (J - c N1) k = J b with S = I + c D: one (r + p) x (r + p)
 factorisation a unit and one n x n Schur complement (J - c N1) S^{-1} J^T. No matrix of the size of all parameters.
 """
 
@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from manifoldflow.lapack import cholesky, cholesky_solve, gemm, lu, lu_solve
-
 from .geometry import add_multiple, apply_blocks, apply_jacobian, copy_scaled, gradient, preactivations, second_derivatives
+from .lapack import cholesky, cholesky_solve, gemm, lu, lu_solve
+from .options import jit
 from .stepping import (
     FACTORISATIONS,
     FIELD_EVALUATIONS,
@@ -26,7 +26,6 @@ from .stepping import (
     new_trial,
     reject,
 )
-from .unit import P, jit
 
 
 class Factors(NamedTuple):
@@ -46,9 +45,9 @@ class Factors(NamedTuple):
 
 
 @jit
-def new_factors(m, n, r):
-    """Room for the factors: about 2 m (r + P)(n + r + P) / 2 numbers."""
-    D, v = r + P, 1 + P
+def new_factors(m, n, r, p):
+    """Room for the factors: about m (r + p)(n + r + p) numbers."""
+    D, v = r + p, 1 + p
     return Factors(
         np.empty((m, D, D)),
         np.empty((m, D), np.int32),
@@ -75,7 +74,7 @@ def factorise(state, problem, work, factors, c, scratch):
     factors.g[:] = work.g
     preactivations(scratch, R, work.z)
     apply_blocks(work.H, work.z, scratch[:, r:], work.t)
-    for q in range(1 + P):
+    for q in range(work.g.shape[0]):
         for j in range(state.W.shape[0]):
             for i in range(n):
                 factors.row[q, j, i] = work.g[q, j, i] - c * work.t[q, j, i]
@@ -100,19 +99,20 @@ def _curvature_block(E, R, j, c, factors):
         for k in range(r):
             factors.weighted[i, k] = E[0, 0, j, i] * R[i, k]
     gemm(True, False, c, R, factors.weighted, 0.0, block[:r, :r])
-    for q in range(P):
+    n_own = E.shape[0] - 1
+    for q in range(n_own):
         for k in range(r):
             total = 0.0
             for i in range(n):
                 total += E[0, q + 1, j, i] * R[i, k]
             block[k, r + q] = c * total
             block[r + q, k] = c * total
-        for p in range(P):
+        for k in range(n_own):
             total = 0.0
             for i in range(n):
-                total += E[q + 1, p + 1, j, i]
-            block[r + q, r + p] = c * total
-    for k in range(r + P):
+                total += E[q + 1, k + 1, j, i]
+            block[r + q, r + k] = c * total
+    for k in range(r + n_own):
         block[k, k] += 1.0
 
 
@@ -123,7 +123,7 @@ def _scaled_rows(t, R, j, out):
     for i in range(n):
         for k in range(r):
             out[i, k] = t[0, j, i] * R[i, k]
-        for q in range(P):
+        for q in range(t.shape[0] - 1):
             out[i, r + q] = t[q + 1, j, i]
 
 
@@ -172,7 +172,7 @@ def implicit_advance(state, problem, work, record, control, gamma, A, C, dense_w
     """
     trial = new_trial(state.W)
     stages = np.empty((A.shape[0], *state.W.shape))
-    factors = new_factors(state.W.shape[0], problem.R.shape[0], problem.R.shape[1])
+    factors = new_factors(state.W.shape[0], problem.R.shape[0], problem.R.shape[1], work.g.shape[0] - 1)
     reason = initialise(state, problem, work, control)
     while reason == RUNNING:
         h = min(state.scalars[H], control.t_end - state.scalars[T])

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 import scipy.linalg
-from numba import njit, types
+from numba import types
+
+from .options import jit
 
 _SMALL = 4096  # products of fewer multiplications are faster as plain loops than as a BLAS call
 
@@ -32,7 +34,7 @@ _dgetrf = _bind("lapack", "dgetrf", 6)
 _dgetrs = _bind("lapack", "dgetrs", 9)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@jit
 def _small_product(transpose_a, transpose_b, alpha, A, B, beta, C):
     inner = A.shape[0] if transpose_a else A.shape[1]
     for i in range(C.shape[0]):
@@ -51,7 +53,7 @@ def _small_product(transpose_a, transpose_b, alpha, A, B, beta, C):
                     C[i, j] += factor * B[k, j]
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _large_product(transpose_a, transpose_b, alpha, A, B, beta, C):
     # Row-major C = A B is column-major C^T = B^T A^T, so the operands change places and keep their flags.
     flags = np.empty(2, np.uint8)
@@ -70,7 +72,7 @@ def _large_product(transpose_a, transpose_b, alpha, A, B, beta, C):
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _compiled_gemm(transpose_a, transpose_b, alpha, A, B, beta, C):
     inner = A.shape[0] if transpose_a else A.shape[1]
     if C.shape[0] * C.shape[1] * inner < _SMALL:
@@ -79,7 +81,7 @@ def _compiled_gemm(transpose_a, transpose_b, alpha, A, B, beta, C):
         _large_product(transpose_a, transpose_b, alpha, A, B, beta, C)
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _compiled_cholesky(A):
     n = A.shape[0]
     if n == 0:
@@ -91,7 +93,7 @@ def _compiled_cholesky(A):
     return sizes[2]
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _compiled_cholesky_solve(L, B):
     if L.shape[0] == 0 or B.shape[0] == 0:
         return
@@ -105,7 +107,7 @@ def _compiled_cholesky_solve(L, B):
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _compiled_lu(A, pivots):
     n = A.shape[0]
     if n == 0:
@@ -118,7 +120,7 @@ def _compiled_lu(A, pivots):
     return sizes[2]
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _compiled_lu_solve(LU, pivots, B):
     if LU.shape[0] == 0 or B.shape[0] == 0:
         return

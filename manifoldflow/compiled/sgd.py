@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 
-from manifoldflow.lapack import gemm
-
-from .unit import P, jit, sample_first_order
+from .lapack import gemm
+from .options import jit
 
 NO_NOISE, RADEMACHER, GAUSSIAN, UNIFORM = range(4)
 
@@ -32,7 +31,7 @@ def sgd_steps(Z, c, moved, problem, a, step_size, batch, kind, std, n_steps, rng
     """Take n_steps in place; returns the number taken, fewer when an error f_i - y_i leaves [-limit, limit].
 
     batch = 0 is the full batch: the gradient of the sum over all samples, each with its own noise. Otherwise the mean
-    gradient of `batch` samples drawn with replacement. a is (n, m); rows (b,), g (b, 1 + P, m) and scaled (n, m) are room
+    gradient of `batch` samples drawn with replacement. a is (n, m); rows (b,), g (b, 1 + p, m) and scaled (n, m) are room
     to write in, b the number of samples a step.
     """
     n = Z.shape[0]
@@ -42,7 +41,7 @@ def sgd_steps(Z, c, moved, problem, a, step_size, batch, kind, std, n_steps, rng
         for k in range(n_rows):
             i = k if batch == 0 else rng.integers(0, n)
             rows[k] = i
-            error = sample_first_order(Z[i], c, a[i], g[k]) - problem.y[i]
+            error = problem.unit.sample_first_order(Z[i], c, a[i], g[k]) - problem.y[i]
             if not abs(error) <= limit:
                 return step
             _scale(g[k], scale * (error - draw_noise(rng, kind, std)))
@@ -71,6 +70,6 @@ def _update(Z, c, moved, G, i, g, update_z):
                 Z[k, j] += weight * g[0, j]
     for j in range(Z.shape[1]):
         moved[i, j] += g[0, j]
-    for q in range(P):
+    for q in range(c.shape[1]):
         for j in range(Z.shape[1]):
             c[j, q] += g[q + 1, j]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .geometry import add_multiple, copy_scaled, gradient
+from .options import jit
 from .stepping import FIELD_EVALUATIONS, NOT_FINITE, RUNNING, H, T, finish_step, initialise, new_trial, reject
-from .unit import jit
 
 
 @jit

@@ -6,19 +6,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import add_multiple, gradient, newton_projection
-from .unit import jit
+from .geometry import add_multiple, gradient, newton_projection, norm
+from .options import jit
 
 RUNNING, REACHED_END, STATIONARY, STEP_UNDERFLOW, NOT_FINITE, PROJECTION_FAILED, SINGULAR, BUFFER_FULL, STEP_LIMIT = range(9)
 
 
 class Control(NamedTuple):
-    """What a run is asked for; times are flow times of dTheta/dt = -grad F."""
+    """What a run is asked for; times are flow times of dTheta/dt = -grad F.
+
+    A point is stationary where |grad F| <= max(gradient_tolerance, rounding |normal part of the Euclidean gradient|).
+    """
 
     t_end: float
     rtol: float
     atol: float
     gradient_tolerance: float
+    rounding: float
     projection_tolerance: float
     max_steps: int
     keep_dense: bool
@@ -48,16 +52,6 @@ ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, RECORDED = range(5)
 
 
 @jit
-def norm(U):
-    """Frobenius norm."""
-    total = 0.0
-    for j in range(U.shape[0]):
-        for k in range(U.shape[1]):
-            total += U[j, k] * U[j, k]
-    return np.sqrt(total)
-
-
-@jit
 def error_norm(error, W, W_new, control):
     """Root mean square of error / (atol + rtol max(|W|, |W_new|)); NaN if anything is not finite."""
     total = 0.0
@@ -78,6 +72,12 @@ def step_factor(error, last_error, order):
 
 
 @jit
+def stationary_level(work, control):
+    """Gradient norm at which the point last evaluated counts as stationary."""
+    return max(control.gradient_tolerance, control.rounding * work.normal[0])
+
+
+@jit
 def initialise(state, problem, work, control):
     """Gradient, norms and a first step size at the starting point; returns a reason code."""
     F, info = gradient(state.W, problem, work, state.grad)
@@ -89,7 +89,7 @@ def initialise(state, problem, work, control):
         return SINGULAR
     if not np.isfinite(size):
         return NOT_FINITE
-    if size <= control.gradient_tolerance:
+    if size <= stationary_level(work, control):
         return STATIONARY
     if state.scalars[H] <= 0.0:
         scale = error_norm(state.grad, state.W, state.W, control)
@@ -113,7 +113,7 @@ def land(state, W_new, grad_new, problem, work, step, control):
 
 
 @jit
-def accept(state, W_new, grad_new, F, residual, h, control):
+def accept(state, W_new, grad_new, F, residual, h, work, control):
     """Move the state to the new point; returns the reason to stop, or RUNNING."""
     state.W[:] = W_new
     state.grad[:] = grad_new
@@ -122,7 +122,7 @@ def accept(state, W_new, grad_new, F, residual, h, control):
     state.scalars[SHARPNESS], state.scalars[GRADIENT_NORM] = F, norm(grad_new)
     state.scalars[RESIDUAL] = residual
     state.counters[ACCEPTED] += 1
-    if state.scalars[GRADIENT_NORM] <= control.gradient_tolerance:
+    if state.scalars[GRADIENT_NORM] <= stationary_level(work, control):
         return STATIONARY
     return REACHED_END if last else RUNNING
 
@@ -156,7 +156,7 @@ def reject(state, factor, cause):
 
 
 class Trial(NamedTuple):
-    """What a method writes: trial point, its error estimate, dense coefficients (4, m, r + P), two scratch arrays."""
+    """What a method writes: trial point, its error estimate, dense coefficients (4, m, r + p), two scratch arrays."""
 
     W: np.ndarray
     error: np.ndarray
@@ -185,7 +185,7 @@ def finish_step(state, trial, problem, work, record, control, h, order):
         return reject(state, 0.25, landed)
     state.scalars[H] = h * step_factor(size, state.scalars[LAST_ERROR], order)
     state.scalars[LAST_ERROR] = size
-    reason = accept(state, trial.W, trial.grad, F, residual, h, control)
+    reason = accept(state, trial.W, trial.grad, F, residual, h, work, control)
     full = write_record(record, state, trial.error, trial.dense, control)
     if reason == RUNNING and state.counters[ACCEPTED] >= control.max_steps:
         reason = STEP_LIMIT

@@ -1,0 +1,132 @@
+"""Random networks and points at which a given unit is finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sympy import Expr, Symbol
+
+from derivations.checks.evaluate import Arithmetic, evaluate
+from derivations.checks.space import Point
+from derivations.functions import UnitDerivative
+from derivations.pointwise import unit_derivative
+from derivations.stable import exposed
+from derivations.unit import UnitFunction
+
+Array = Any
+
+SIZES = (3, 2, 3)
+"""m, n and d of the random networks; n <= d, so that G is invertible."""
+
+_ORDER = 4
+_LARGEST = 1e4
+_WORST_CONDITION = 1e4
+_DRAWS = 20
+
+
+def float_functions() -> dict[str, Callable[[float], float]]:
+    """The elementary functions at a float.
+
+    >>> float_functions()["sigmoid"](0.0)
+    0.5
+    """
+    plain = ["exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asinh", "atan", "erf"]
+    smooth = {
+        "sigmoid": lambda x: 0.5 * (1 + math.tanh(x / 2)),
+        "softplus": lambda x: math.log1p(math.exp(x)),
+    }
+    return {name: getattr(math, name) for name in plain} | smooth
+
+
+FLOATS = Arithmetic(lambda x: float(x.p) / float(x.q), constant=float, functions=float_functions())
+
+
+def find_point(unit: UnitFunction, seed: int) -> Point | None:
+    """Draw a network and a point at which the unit and its derivatives are finite, or None.
+
+    The Gram matrix of the Jacobian is also well conditioned there, so that rounding stays small.
+
+    >>> find_point(UnitFunction("log(z)"), 0) is None
+    False
+    >>> find_point(UnitFunction("log(-1 - z**2)"), 0) is None
+    True
+    """
+    rng = np.random.default_rng(seed)
+    return next((point for point in _candidates(unit.p, rng) if _usable(unit, point)), None)
+
+
+def _candidates(p: int, rng: np.random.Generator) -> Iterator[Point]:
+    """Mixed signs first, then one sign, then other scales."""
+    for scale in (1.0, 0.3, 3.0, 10.0):
+        for sign in (0, 1, -1):
+            for _ in range(_DRAWS):
+                yield _draw(p, rng, scale, sign)
+
+
+def _draw(p: int, rng: np.random.Generator, scale: float, sign: int) -> Point:
+    m, n, d = SIZES
+    data, weights = rng.normal(size=(n, d)), scale * rng.normal(size=(m, d))
+    if sign:
+        data, weights = abs(data), sign * abs(weights)
+    own = rng.uniform(0.5, 1.5, size=(m, p)) * (1 if sign else rng.choice([-1.0, 1.0], size=(m, p)))
+    a = rng.uniform(0.5, 1.5, size=(m, n)) * (1 if sign else rng.choice([-1.0, 1.0], size=(m, n)))
+    return Point(
+        data, a, np.concatenate([weights, own], axis=1), rng.normal(size=(m, d + p)), rng.normal(size=n)
+    )
+
+
+def _usable(unit: UnitFunction, point: Point) -> bool:
+    """Whether every derivative up to the fourth is finite and moderate, and K well conditioned."""
+    size = unit.p + 1
+    orders = [order for order in np.ndindex(*[_ORDER + 1] * size) if sum(order) <= _ORDER]
+    values = {order: derivative_values(unit, order, point) for order in orders}
+    if any(array is None or abs(array).max() > _LARGEST for array in values.values()):
+        return False
+    return bool(
+        np.linalg.cond(_gram(point, [values[tuple(row)] for row in np.eye(size, dtype=int)]))
+        < _WORST_CONDITION
+    )
+
+
+def derivative_values(unit: UnitFunction, order: tuple[int, ...], point: Point) -> Array | None:
+    """A derivative of psi at every unit and sample, or None where it is not finite and real.
+
+    >>> point = find_point(UnitFunction("z"), 0)
+    >>> bool(derivative_values(UnitFunction("z"), (2,), point).any())
+    False
+    """
+    node = UnitDerivative(*order, unit.z, *unit.c, unit.a)
+    expr = exposed(unit_derivative(unit, node))
+    z = point.X @ point.W[:, : point.d].T
+    out = np.empty(point.a.shape)
+    for j, i in np.ndindex(out.shape):
+        arguments = (z[i, j], *point.W[j, point.d :], point.a[j, i])
+        value = finite_value(expr, dict(zip((unit.z, *unit.c, unit.a), map(float, arguments), strict=True)))
+        if value is None:
+            return None
+        out[j, i] = value
+    return out
+
+
+def finite_value(expr: Expr, values: dict[Symbol, float]) -> float | None:
+    """An expression at floats, or None where it is not a finite real number.
+
+    >>> z = Symbol("z")
+    >>> finite_value(1 / z, {z: 0.0}) is None
+    True
+    """
+    table = {symbol.name: value for symbol, value in values.items()}
+    try:
+        value = evaluate(expr, lambda name, index: table[name], FLOATS)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        return None
+    return value if isinstance(value, float) and math.isfinite(value) else None
+
+
+def _gram(point: Point, slopes: list[Array]) -> Array:
+    """K, only to see whether it is well conditioned."""
+    rows = [point.X @ point.X.T, *[1.0] * (len(slopes) - 1)]
+    return sum(weight * (slope.T @ slope) for weight, slope in zip(rows, slopes, strict=True))

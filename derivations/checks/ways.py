@@ -1,0 +1,65 @@
+"""The two numerical ways, as values: which space, which numbers, which tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from derivations.checks import automatic, digits
+from derivations.checks.evaluate import Arithmetic
+from derivations.checks.points import FLOATS
+from derivations.checks.result import Method
+from derivations.checks.space import Point, Space
+from derivations.unit import UnitFunction
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Way:
+    """A numerical way of checking.
+
+    Args:
+        method: Its name.
+        space: Makes the space of a point and a unit.
+        number: Makes a number from a float.
+        arithmetic: The elementary functions in these numbers.
+        tolerance: The largest deviation of an equation that passes.
+        nearness: Distance to the case of equality at which an inequality is tried.
+        slack: The largest deviation from equality there that passes; it is of the order of the nearness, or
+            of what rounding leaves of the square of it.
+    """
+
+    method: Method
+    space: Callable[[Point, UnitFunction], Space]
+    number: Callable[[float], Any]
+    arithmetic: Arithmetic
+    tolerance: float
+    nearness: float
+    slack: float
+
+    def array(self, values: Array) -> Array:
+        """An array of this way's numbers."""
+        made = np.frompyfunc(self.number, 1, 1)(np.asarray(values, dtype=object))
+        return made.astype(float) if self.number is float else made
+
+    def point(self, point: Point) -> Point:
+        """A point in this way's numbers."""
+        return Point(*[self.array(x) for x in (point.X, point.a, point.W, point.U, point.y)])
+
+
+DIGITS = Way(
+    "fifty digits",
+    digits.DigitSpace,
+    digits.exactly,
+    digits.PLAIN,
+    digits.TOLERANCE,
+    nearness=1e-20,
+    slack=1e-15,
+)
+AUTOGRAD = Way(
+    "autograd", automatic.AutogradSpace, float, FLOATS, automatic.TOLERANCE, nearness=1e-5, slack=5e-4
+)

@@ -1,0 +1,269 @@
+"""The command `manifoldflow`: arguments in, exit code out. What a command needs is loaded when it runs.
+
+Exit codes: 0 done (and, for verify, nothing fails), 1 a statement fails, 2 refused input, 3 inconclusive, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from verification.records import Case
+    from verification.results import VerificationReport
+
+REFUSED, INTERRUPTED = 2, 130
+_ACTIVATION, _DATA, _WIDTH = "z**3 + z", "digits", 10
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors of the toolkit become one message on stderr.
+
+    >>> main(["inspect", "--data", "synthetic", "--activation", "z +"])
+    2
+    """
+    arguments = parser().parse_args(argv)
+    try:
+        return _guarded(arguments)
+    except KeyboardInterrupt:
+        print("manifoldflow: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of the output has gone; nothing more can be said to it, at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _guarded(arguments: argparse.Namespace) -> int:
+    from manifoldflow.errors import ManifoldflowError
+
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except ManifoldflowError as error:
+        print(f"manifoldflow {arguments.command}: {error}", file=sys.stderr)
+        return REFUSED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser, with a sub-parser for each command."""
+    top = argparse.ArgumentParser(
+        prog="manifoldflow",
+        description="Sharpness-minimising flows: check theorems, read derivations, run the solvers.",
+    )
+    top.add_argument("--version", action="version", version=_version())
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_verify(commands)
+    _add_inspect(commands)
+    _add_flow(commands)
+    _add_sgd(commands)
+    _add_derive(commands)
+    return top
+
+
+def _version() -> str:
+    from manifoldflow import __version__
+
+    return f"manifoldflow {__version__}"
+
+
+def _add_verify(commands: Any) -> None:
+    command = _command(commands, "verify", "test the statements and write a report", run_verify)
+    _add_problem(command, data=None, activation=None)
+    command.add_argument("--statements", metavar="IDS", help="comma-separated, such as S1,S3 (default: all)")
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=Path("report"),
+        metavar="DIR",
+        help="folder of the report (default: report)",
+    )
+    command.add_argument(
+        "--processes", type=_count, default=2, metavar="N", help="activations tested at once (default: 2)"
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def _add_inspect(commands: Any) -> None:
+    command = _command(
+        commands, "inspect", "say which assumptions hold and which statements apply", run_inspect
+    )
+    _add_problem(command)
+
+
+def _add_flow(commands: Any) -> None:
+    command = _command(commands, "flow", "follow the sharpness flow to a stationary point", run_flow)
+    _add_problem(command)
+    command.add_argument("--out", type=Path, metavar="DIR", help="write flow.npz and plots there")
+
+
+def _add_sgd(commands: Any) -> None:
+    command = _command(commands, "sgd", "simulate label-noise SGD and compare it with the flow", run_sgd)
+    _add_problem(command)
+    command.add_argument(
+        "--step-size", type=_positive, metavar="ETA", help="default: a fifth of the stable one"
+    )
+    command.add_argument("--noise-std", type=_positive, default=1.0, metavar="SIGMA", help="default: 1")
+    command.add_argument("--steps", type=_count, default=200_000, metavar="K", help="default: 200000")
+    command.add_argument("--runs", type=_count, default=2, metavar="R", help="independent runs (default: 2)")
+    command.add_argument("--out", type=Path, metavar="DIR", help="write sgd.npz there")
+
+
+def _add_derive(commands: Any) -> None:
+    command = _command(commands, "derive", "print the derivation for an activation as Markdown", run_derive)
+    command.add_argument(
+        "--activation", default=_ACTIVATION, metavar="FORMULA", help=f"in z (default: {_ACTIVATION})"
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", help="write derivation.md there")
+
+
+def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}."
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_problem(
+    command: argparse.ArgumentParser, data: str | None = _DATA, activation: str | None = _ACTIVATION
+) -> None:
+    both = "default: digits and synthetic" if data is None else f"default: {data}"
+    formulas = "default: z**3 + z and sinh(z)" if activation is None else f"default: {activation}"
+    command.add_argument(
+        "--data", default=data, metavar="DATA", help=f"digits, synthetic, FILE.npz or FILE.csv ({both})"
+    )
+    command.add_argument(
+        "--activation",
+        default=activation,
+        metavar="FORMULA",
+        help=f"in z, such as 'tanh(z)'; parsed, never run ({formulas})",
+    )
+    command.add_argument(
+        "--width", type=_count, default=_WIDTH, metavar="M", help=f"number of units (default: {_WIDTH})"
+    )
+    command.add_argument(
+        "--seed", type=_seed, default=0, metavar="S", help="of everything random (default: 0)"
+    )
+    command.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
+
+
+def _count(text: str) -> int:
+    return _whole(text, least=1)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, least=0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= {least}; got {text[:40]!r}")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number; got {text[:40]!r}")
+    return value
+
+
+# --- the commands ---------------------------------------------------------------------------------
+
+
+def run_verify(arguments: argparse.Namespace) -> int:
+    """Test, print, write the report."""
+    from verification import cases
+    from verification.runner import statement_ids, verify
+    from verification.tables import report_table
+
+    chosen = statement_ids(arguments.statements)
+    problems = cases.make_cases(
+        cases.DEFAULT_DATA if arguments.data is None else (arguments.data,),
+        cases.DEFAULT_ACTIVATIONS if arguments.activation is None else (arguments.activation,),
+        arguments.width,
+        arguments.seed,
+    )
+    report = verify(problems, chosen, progress=_progress(arguments.quiet), processes=arguments.processes)
+    text = report.to_json(_command_line(arguments)) if arguments.json else report_table(report)
+    print(text)
+    if report.cases or not report.interrupted:
+        _write_report(report, arguments)
+    return report.exit_code
+
+
+def _write_report(report: VerificationReport, arguments: argparse.Namespace) -> None:
+    from verification.report import write_report
+
+    page, _ = write_report(report, arguments.out, _command_line(arguments))
+    print(f"report: {page}", file=sys.stderr)
+
+
+def _progress(quiet: bool) -> Any:
+    return None if quiet else lambda line: print(line, file=sys.stderr, flush=True)
+
+
+def _command_line(arguments: argparse.Namespace) -> str:
+    """The command that repeats the numbers."""
+    import shlex
+
+    names = ("data", "activation", "width", "seed", "statements")
+    given = [(name, getattr(arguments, name)) for name in names]
+    options = [f"--{name} {shlex.quote(str(value))}" for name, value in given if value is not None]
+    return " ".join([f"manifoldflow {arguments.command}", *options])
+
+
+def run_inspect(arguments: argparse.Namespace) -> int:
+    """Assumptions and constants of one problem."""
+    from verification.commands.inspect import inspect
+
+    return _show(arguments, *inspect(_case(arguments)))
+
+
+def run_flow(arguments: argparse.Namespace) -> int:
+    """The flow to stationarity."""
+    from verification.commands.flow import flow
+
+    return _show(arguments, *flow(_case(arguments), arguments.out))
+
+
+def run_sgd(arguments: argparse.Namespace) -> int:
+    """Label-noise SGD next to the flow."""
+    from verification.commands.sgd import Settings, sgd
+
+    settings = Settings(arguments.step_size, arguments.noise_std, arguments.steps, arguments.runs)
+    return _show(arguments, *sgd(_case(arguments), settings, arguments.out))
+
+
+def run_derive(arguments: argparse.Namespace) -> int:
+    """The records of one unit function."""
+    from verification.commands.derive import derive
+
+    print(derive(arguments.activation, arguments.out))
+    return 0
+
+
+def _case(arguments: argparse.Namespace) -> Case:
+    from verification.cases import make_cases
+
+    return make_cases((arguments.data,), (arguments.activation,), arguments.width, arguments.seed)[0]
+
+
+def _show(arguments: argparse.Namespace, text: str, numbers: dict[str, Any]) -> int:
+    from verification.results import as_json
+
+    print(as_json(numbers) if arguments.json else text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What a report keeps of a case besides its verdicts: its constants, and the series behind the plots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from manifoldflow.errors import ManifoldflowError
+
+from .evidence import Evidence
+from .points import Array
+from .records import NotStatedError
+
+SERIES_POINTS = 160
+
+
+def facts(evidence: Evidence) -> dict[str, Any]:
+    """Sizes, constants and the flow's outcome, as plain numbers."""
+    case, found, flow = evidence.case, evidence.constants, evidence.flow
+    return {
+        "data": case.data.name,
+        "source": case.data.source,
+        "activation": evidence.manifold.network.unit.formula,
+        "samples": evidence.manifold.n,
+        "columns": case.data.X.shape[1],
+        "width": case.width,
+        "seed": case.seed,
+        "mu": found.mu,
+        "s_min": found.s_min,
+        "interval": list(found.interval),
+        "confined": found.confined,
+        "rho1": found.rho1,
+        "rho2": found.rho2,
+        "beta": found.beta,
+        "inf_ratio": found.ratio,
+        "radius_kappa_2": found.radius(2.0),
+        "convexity_kappa_2": found.convexity(2.0),
+        "global_rate": found.global_rate(),
+        "failing_assumptions": list(found.failing),
+        "flow": {
+            "status": flow.status,
+            "steps": int(flow.t.size - 1),
+            "end_time": float(flow.t[-1]),
+            "sharpness_start": float(flow.sharpness[0]),
+            "sharpness_end": float(flow.sharpness[-1]),
+            "gradient_norm_end": float(flow.gradient_norm[-1]),
+        },
+    }
+
+
+def series(evidence: Evidence, names: Sequence[str] = ("region", "noise", "minimum")) -> dict[str, Any]:
+    """The numbers that the plots show, the flow's and the named ones; what does not exist for this case
+    is left out.
+    """
+    found: dict[str, Any] = {"flow": _flow(evidence)}
+    for name in names:
+        try:
+            found[name] = _MAKERS[name](evidence)
+        except (NotStatedError, ManifoldflowError):
+            continue
+    return found
+
+
+def _flow(evidence: Evidence) -> dict[str, Array]:
+    flow = evidence.flow
+    chosen = np.unique(np.linspace(0, flow.t.size - 1, SERIES_POINTS).round().astype(int))
+    values = np.linalg.svd(evidence.features[chosen], compute_uv=False)
+    return {
+        "t": flow.t[chosen],
+        "sharpness": flow.sharpness[chosen],
+        "gradient_norm": flow.gradient_norm[chosen],
+        "singular_values": values[:, :6],
+    }
+
+
+def _minimum(evidence: Evidence) -> dict[str, float]:
+    return {"sharpness": evidence.minimum.sharpness}
+
+
+def _region(evidence: Evidence) -> dict[str, Any]:
+    points = [*evidence.region, *([evidence.saddle] if evidence.saddle else [])]
+    return {
+        "gradient_norm": [item.point.gradient_norm for item in points],
+        "smallest_eigenvalue": [item.smallest for item in points],
+    }
+
+
+def _noise(evidence: Evidence) -> dict[str, Any]:
+    found = evidence.noise
+    return {name: getattr(found, name) for name in type(found).__dataclass_fields__}
+
+
+_MAKERS = {"region": _region, "noise": _noise, "minimum": _minimum}

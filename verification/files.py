@@ -1,0 +1,44 @@
+"""Writing of results: under a temporary name, then renamed, so that nothing half-written has a final name."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from manifoldflow.errors import ManifoldflowError
+
+
+class OutputError(ManifoldflowError):
+    """A result cannot be written; the message names the file and what the system said."""
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write text as UTF-8, whole or not at all, and return the path."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write bytes, whole or not at all, and return the path; the folder is made.
+
+    >>> write_bytes(Path("/dev/null/report.html"), b"")
+    Traceback (most recent call last):
+        ...
+    verification.files.OutputError: Cannot write /dev/null/report.html (Not a directory). Name another folder with --out.
+    """
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with draft.open("xb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        message = f"Cannot write {path} ({error.strerror or error}). Name another folder with --out."
+        raise OutputError(message) from error
+    return path

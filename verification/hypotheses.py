@@ -1,0 +1,46 @@
+"""The assumptions of the statements, each examined on the range of pre-activations that occurs."""
+
+from __future__ import annotations
+
+from .evidence import Evidence
+from .records import Hypothesis
+
+
+def slopes(evidence: Evidence) -> Hypothesis:
+    """A1: phi' >= rho1 > 0 and phi''' >= rho2 > 0."""
+    found = evidence.constants
+    low, high = found.interval
+    return Hypothesis(
+        "A1",
+        "A1" not in found.failing,
+        f"rho1 = {found.rho1:.4g}, rho2 = {found.rho2:.4g} for z in [{low:.4g}, {high:.4g}]",
+    )
+
+
+def independence(evidence: Evidence) -> Hypothesis:
+    """A2: the samples are linearly independent, mu > 0."""
+    n, d = evidence.case.data.X.shape
+    return Hypothesis(
+        "A2", evidence.constants.mu > 0.0, f"mu = {evidence.constants.mu:.4g} with n = {n}, d = {d}"
+    )
+
+
+def normality(evidence: Evidence) -> Hypothesis:
+    """A3: beta |phi''| <= phi'^2 phi''' with beta > 0."""
+    beta = evidence.constants.beta
+    return Hypothesis(
+        "A3",
+        "A3" not in evidence.constants.failing,
+        f"beta = {beta:.4g}" if beta > 0 else "no beta > 0 will do",
+    )
+
+
+def confinement(evidence: Evidence) -> Hypothesis:
+    """The sublevel set of F bounds the pre-activations: |phi'| leaves every bound at both ends."""
+    found = evidence.constants
+    low, high = found.interval
+    return Hypothesis(
+        "confinement",
+        found.confined,
+        f"z in [{low:.4g}, {high:.4g}]" if found.confined else "phi' is bounded",
+    )

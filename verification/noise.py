@@ -1,0 +1,228 @@
+"""Label-noise SGD next to the flow: the error against the step size, and one long run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import manifoldflow as mf
+from manifoldflow.errors import ManifoldflowError
+from manifoldflow.sgd import SGDRun, stable_step_size
+
+from .points import Array, onto_manifold
+from .records import NotStatedError
+
+if TYPE_CHECKING:
+    from .evidence import Evidence
+
+FRACTIONS = (0.4, 0.4 / np.sqrt(2.0), 0.2, 0.2 / np.sqrt(2.0))  # of the stable step size at the start
+COARSE_STEPS = 40_000  # of the largest step size; the smallest takes 8 times as many
+RUNS = 6
+LONG_STEPS = 1_500_000
+RECORDS = 25
+DROP = 0.25  # share of F - F(end) that the flow loses before the horizon of the order study
+LONG_SPREAD = 0.4  # share of the units' initial disagreement that is left at the long run's horizon
+BOOTSTRAPS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseStudy:
+    """Errors of SGD, pulled back to M, against the flow at the same flow time.
+
+    `bias` (k,): |mean over runs - flow|, with the runs' scatter taken out; `scatter` (k,): standard deviation of a run;
+    `order` its fitted exponent in the step size with a 95 % interval; `long_*`: one run with its times in the flow's clock.
+    """
+
+    step_sizes: Array
+    steps: Array
+    bias: Array
+    scatter: Array
+    order: float
+    order_interval: tuple[float, float]
+    scatter_order: float
+    horizon: float
+    noise_std: float
+    moved: float
+    long_times: Array
+    long_sharpness: Array
+    long_spread: Array
+    flow_spread: Array
+    flow_sharpness: Array
+    long_step_size: float
+    long_noise_std: float
+
+
+def spread(Z: Array) -> Array:
+    """How far the units disagree: |Z - mean over units|, for one matrix or a stack."""
+    return np.asarray(np.linalg.norm(Z - Z.mean(axis=-2, keepdims=True), axis=(-2, -1)))
+
+
+def study(evidence: Evidence) -> NoiseStudy:
+    """Simulate SGD at several step sizes, several runs each, and once for longer."""
+    if np.ptp(evidence.flow.sharpness) <= 1e-9 * evidence.flow.sharpness[0]:
+        raise NotStatedError(
+            "the sharpness does not fall along the flow, so there is no motion to compare with."
+        )
+    try:
+        return _study(evidence)
+    except ManifoldflowError as error:
+        raise NotStatedError(f"the simulation stopped: {error}") from error
+
+
+def _study(evidence: Evidence) -> NoiseStudy:
+    manifold, stable = evidence.manifold, stable_step_size(evidence.manifold, evidence.start)
+    horizon = _time_of_drop(evidence)
+    etas = np.array(FRACTIONS) * stable
+    std = _noise_std(manifold.n, horizon, etas[0], COARSE_STEPS)
+    target = manifold.coordinates.reduce(evidence.flow.sol(horizon))
+    errors, steps = [], []
+    for k, eta in enumerate(etas):
+        run = _simulate(evidence, eta, std, horizon, n_runs=RUNS, stream=200 + k)
+        errors.append(
+            np.array([_pulled_back(evidence, theta) - target for theta in run.theta]).reshape(RUNS, -1)
+        )
+        steps.append(run.n_steps)
+    bias, scatter = np.array([_bias(e) for e in errors]), np.array([_scatter(e) for e in errors])
+    long = _long_run(evidence, etas[0])
+    return NoiseStudy(
+        step_sizes=etas,
+        steps=np.array(steps),
+        bias=bias,
+        scatter=scatter,
+        order=_slope(etas, bias),
+        order_interval=_bootstrap(etas, errors, evidence.rng(300)),
+        scatter_order=_slope(etas, scatter),
+        horizon=horizon,
+        noise_std=std,
+        moved=float(np.linalg.norm(target - manifold.coordinates.reduce(evidence.start))),
+        **long,
+    )
+
+
+def _time_of_drop(evidence: Evidence) -> float:
+    F = evidence.flow.sharpness
+    k = int(np.argmax(F - F[-1] <= (1.0 - DROP) * (F[0] - F[-1])))
+    return float(evidence.flow.t[k])
+
+
+def _noise_std(n: int, horizon: float, eta: float, steps: int) -> float:
+    """The noise with which so many steps of this size reach the horizon: eta^2 steps sigma^2 / (2 n) =
+    horizon.
+    """
+    return float(np.sqrt(2.0 * n * horizon / (steps * eta**2)))
+
+
+def _simulate(
+    evidence: Evidence, eta: float, std: float, horizon: float, n_runs: int, stream: int, records: int = 1
+) -> SGDRun:
+    case = evidence.case
+    n_steps = max(records, round(horizon * 2.0 * evidence.manifold.n / (std * eta) ** 2))
+    return mf.label_noise_sgd(
+        evidence.manifold.network,
+        case.data.X,
+        case.data.y,
+        evidence.start,
+        step_size=float(eta),
+        noise=mf.LabelNoise(std=std),
+        n_steps=n_steps,
+        n_runs=n_runs,
+        rng=evidence.rng(stream),
+        record_every=n_steps // records if records > 1 else None,
+    )
+
+
+def _pulled_back(evidence: Evidence, theta: Array) -> Array:
+    """Where noiseless full-batch gradient descent would end, in reduced coordinates: 400 steps, then
+    Newton's method.
+    """
+    manifold, case = evidence.manifold, evidence.case
+    eta = 0.5 * stable_step_size(manifold, theta, "full")
+    run = mf.label_noise_sgd(
+        manifold.network,
+        case.data.X,
+        case.data.y,
+        theta,
+        step_size=eta,
+        noise=mf.LabelNoise("none", std=0.0),
+        n_steps=400,
+        batch_size="full",
+    )
+    point = onto_manifold(manifold, run.theta[0])
+    if point is None:
+        raise NotStatedError("an SGD iterate could not be pulled back to M.")
+    return manifold.coordinates.reduce(point)
+
+
+def _bias(errors: Array) -> float:
+    """|mean error|, with the part of its square that the runs' scatter explains taken out."""
+    mean = errors.mean(axis=0)
+    return float(np.sqrt(max(mean @ mean - errors.var(axis=0, ddof=1).sum() / len(errors), 0.0)))
+
+
+def _scatter(errors: Array) -> float:
+    return float(np.sqrt(errors.var(axis=0, ddof=1).sum()))
+
+
+def _slope(etas: Array, values: Array) -> float:
+    """Exponent of a power law by least squares in logarithms; NaN where a value is 0."""
+    if np.any(values <= 0.0):
+        return float("nan")
+    return float(np.polyfit(np.log(etas), np.log(values), 1)[0])
+
+
+def _bootstrap(etas: Array, errors: list[Array], rng: np.random.Generator) -> tuple[float, float]:
+    """95 % interval of the order: runs are drawn again with replacement within each step size.
+
+    A resample of R runs has on average (R - 1)/R of their scatter on top of it, which `_bias` takes out once more than it
+    should; the Gram matrix of the errors makes a resample cost O(R^2).
+    """
+    slopes = []
+    grams = [e @ e.T for e in errors]
+    for _ in range(BOOTSTRAPS):
+        values = np.array([_resampled_bias(gram, rng.integers(len(gram), size=len(gram))) for gram in grams])
+        slopes.append(_slope(etas, values))
+    kept = np.array(slopes)[np.isfinite(slopes)]
+    if kept.size < BOOTSTRAPS // 2:
+        return float("-inf"), float("inf")
+    low, high = np.quantile(kept, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _resampled_bias(gram: Array, chosen: Array) -> float:
+    """Mean inner product of pairs of different runs in the resample: |mean error|^2 without the scatter."""
+    sub = gram[np.ix_(chosen, chosen)]
+    different = chosen[:, None] != chosen[None, :]
+    return float(np.sqrt(max(sub[different].mean(), 0.0))) if different.any() else 0.0
+
+
+def _long_run(evidence: Evidence, eta: float) -> dict[str, object]:
+    manifold, flow = evidence.manifold, evidence.flow
+    disagreement = spread(evidence.features)
+    k = int(np.argmax(disagreement <= LONG_SPREAD * disagreement[0])) or len(flow.t) - 1
+    horizon = float(flow.t[k])
+    std = _noise_std(manifold.n, horizon, eta, LONG_STEPS)
+    run = _simulate(evidence, eta, std, horizon, n_runs=1, stream=250, records=RECORDS)
+    times = run.clock * eta**2 * run.steps[:RECORDS]
+    kept = times <= flow.t[-1]
+    points = [_pulled_back(evidence, theta) for theta in run.recorded[:RECORDS, 0][kept]]
+    flow_points = [manifold.coordinates.reduce(flow.sol(float(t))) for t in times[kept]]
+    return {
+        "long_times": times[kept],
+        "long_step_size": float(eta),
+        "long_noise_std": std,
+        "long_sharpness": _sharpness(manifold, points),
+        "flow_sharpness": _sharpness(manifold, flow_points),
+        "long_spread": _spreads(manifold, points) / disagreement[0],
+        "flow_spread": _spreads(manifold, flow_points) / disagreement[0],
+    }
+
+
+def _sharpness(manifold: mf.ZeroLossManifold, points: list[Array]) -> Array:
+    return np.array([manifold.sharpness(manifold.coordinates.expand(W)) for W in points])
+
+
+def _spreads(manifold: mf.ZeroLossManifold, points: list[Array]) -> Array:
+    rank = manifold.coordinates.rank
+    return spread(np.stack([W[:, :rank] @ manifold.problem.R.T for W in points]))

@@ -1,0 +1,184 @@
+"""The plots of a case. Colours are those of Okabe and Ito, which colour-blind readers can tell apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from verification.records import CaseReport
+
+from .svg import SETTINGS, figure_svg
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+SIZE = (4.6, 3.1)
+
+
+def figures(case: CaseReport, prefix: str) -> list[tuple[str, str]]:
+    """All plots that the case's series allow, as (caption, SVG)."""
+    return [(caption, figure_svg(figure, f"{prefix}-{k}", caption)) for k, (caption, figure) in enumerate(plots(case))]
+
+
+def plots(case: CaseReport) -> list[tuple[str, Figure]]:
+    """The same as Matplotlib figures."""
+    found = case.series
+    with mpl.rc_context(SETTINGS):
+        made = [decay(case), singular_values(case)] if "flow" in found else []
+        if "region" in found:
+            made.append(smallest_eigenvalue(case))
+        if "noise" in found:
+            made += [noise_against_flow(case), order(case)]
+    return made
+
+
+def _axes(xlabel: str, ylabel: str, title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=SIZE)
+    FigureCanvasSVG(figure)
+    axes = figure.add_axes((0.165, 0.15, 0.815, 0.76))  # fixed: a layout engine would draw everything twice
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axes.grid(True, linewidth=0.3, color="#bbbbbb")
+    return figure, axes
+
+
+def decay(case: CaseReport) -> tuple[str, Figure]:
+    """F - F* and |grad F| against flow time, with the rates that S13 and S4 predict."""
+    flow, facts = case.series["flow"], case.facts
+    figure, axes = _axes("flow time t", "", "Sharpness and gradient norm")
+    t = np.asarray(flow["t"])
+    best = case.series["minimum"]["sharpness"] if "minimum" in case.series else float(np.min(flow["sharpness"]))
+    _semilog(axes, t, np.asarray(flow["sharpness"]) - best, BLUE, "F - F*", floor=1e-12 * abs(best))
+    _semilog(axes, t, np.asarray(flow["gradient_norm"]), ORANGE, "|grad F|")
+    if not facts["failing_assumptions"]:
+        _predictions(axes, t, flow, facts, best)
+    _time_axis(axes, t)
+    _log_axis(axes.yaxis)
+    axes.legend(fontsize=7.5, loc="lower left")
+    return "Excess sharpness F - F* and gradient norm along the flow, and the bounds of S13 and S4 (dashed).", figure
+
+
+def _log_axis(axis: Axis) -> None:
+    """Logarithmic with a few labelled ticks: each label is a formula to typeset."""
+    axis._set_axes_scale("log")
+    axis.set_major_locator(LogLocator(numticks=7))
+    axis.set_minor_locator(NullLocator())
+
+
+def _time_axis(axes: Axes, t: Any) -> None:
+    """Logarithmic, from the first step or 1e-9 of the whole."""
+    first = float(t[t > 0.0][0]) if np.any(t > 0.0) else 1.0
+    _log_axis(axes.xaxis)
+    axes.set_xlim(max(first, 1e-9 * float(t[-1])), max(float(t[-1]), 1.001 * first))
+
+
+def _semilog(axes: Axes, t: Any, values: Any, colour: str, label: str, floor: float = 0.0) -> None:
+    kept = (values > floor) & (t > 0.0)
+    axes.plot(t[kept], values[kept], color=colour, label=label)
+
+
+def _predictions(axes: Axes, t: Any, flow: dict[str, Any], facts: dict[str, Any], best: float) -> None:
+    excess = (np.asarray(flow["sharpness"])[0] - best) * np.exp(-facts["global_rate"] * t)
+    axes.plot(t, excess, "--", color=BLUE, linewidth=1.0, label="bound of S13")
+    norms = np.asarray(flow["gradient_norm"])
+    inside = np.flatnonzero(norms <= facts["radius_kappa_2"])
+    if inside.size:
+        k = inside[0]
+        axes.plot(
+            t[k:], norms[k] * np.exp(-facts["convexity_kappa_2"] * (t[k:] - t[k])), "--", color=ORANGE, linewidth=1.0,
+            label="bound of S4",
+        )
+        axes.axhline(facts["radius_kappa_2"], color=GREY, linewidth=0.8, linestyle=":", label="r, kappa = 2")
+
+
+def singular_values(case: CaseReport) -> tuple[str, Figure]:
+    """Singular values of Z against flow time."""
+    flow = case.series["flow"]
+    figure, axes = _axes("flow time t", "singular value of Z", "Features going to rank one")
+    t, values = np.asarray(flow["t"]), np.asarray(flow["singular_values"])
+    for k, column in enumerate(values.T):
+        kept = column > 1e-16 * values.max()
+        axes.plot(t[kept], column[kept], color=BLUE if k == 0 else ORANGE, alpha=1.0 if k < 2 else 0.45,
+                  label={0: "largest", 1: "the others"}.get(k))
+    _time_axis(axes, t)
+    _log_axis(axes.yaxis)
+    axes.legend(fontsize=7.5, loc="lower left")
+    return "The largest singular values of the feature matrix Z along the flow: all but the first vanish.", figure
+
+
+def smallest_eigenvalue(case: CaseReport) -> tuple[str, Figure]:
+    """Smallest Hessian eigenvalue against the gradient norm, with the region of S3."""
+    found, facts = case.series["region"], case.facts
+    figure, axes = _axes("|grad F|", "smallest eigenvalue of Hess F", "Curvature and the region of S3")
+    norms, values = np.asarray(found["gradient_norm"]), np.asarray(found["smallest_eigenvalue"])
+    radius = facts["radius_kappa_2"]
+    axes.axvspan(norms.min() / 3.0, 2.0 * radius, color=GREEN, alpha=0.12, label="region of S3, kappa <= 4")
+    x = np.geomspace(norms.min() / 3.0, 2.0 * radius, 100)
+    axes.plot(x, (4.0 - 2.0 * x / radius) / 2.0 * facts["convexity_kappa_2"], "--", color=GREEN, label="bound of S3")
+    positive = values > 0.0
+    axes.plot(norms[positive], values[positive], "o", color=BLUE, markersize=4, label="positive")
+    axes.plot(norms[~positive], values[~positive], "s", color=RED, markersize=5, label="negative")
+    _log_axis(axes.xaxis)
+    _signed_axis(axes, values, facts["convexity_kappa_2"])
+    axes.axhline(0.0, color=GREY, linewidth=0.7)
+    axes.legend(fontsize=7.5, loc="best")
+    return "Smallest Hessian eigenvalue at each point tried, against the gradient norm; S3 is about the shaded part.", figure
+
+
+def _signed_axis(axes: Axes, values: Any, bound: float) -> None:
+    """Logarithmic above and below zero, linear up to a fifth of the bound; at most five ticks a side."""
+    axes.set_yscale("symlog", linthresh=0.2 * bound)
+    largest = max(float(np.abs(values).max()), bound)
+    decades = np.arange(np.ceil(np.log10(0.2 * bound)), np.floor(np.log10(largest)) + 1.0)
+    ticks = 10.0 ** decades[:: max(1, int(np.ceil(decades.size / 4)))]
+    below = -ticks[::-1] if values.min() < 0.0 else ticks[:0]
+    axes.set_yticks(np.concatenate([below, [0.0], ticks]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(4.0 * min(values.min(), -0.2 * bound), 4.0 * largest)
+
+
+def noise_against_flow(case: CaseReport) -> tuple[str, Figure]:
+    """Sharpness and disagreement of the units: one SGD run and the flow, in flow time."""
+    found = case.series["noise"]
+    figure, axes = _axes("flow time t", "relative to the start", "Label-noise SGD and the flow")
+    t, start = np.asarray(found["long_times"]), np.asarray(case.series["flow"]["sharpness"])[0]
+    for name, colour, values, flow_values in (
+        ("F", BLUE, np.asarray(found["long_sharpness"]) / start, np.asarray(found["flow_sharpness"]) / start),
+        ("disagreement of the units", ORANGE, np.asarray(found["long_spread"]), np.asarray(found["flow_spread"])),
+    ):
+        axes.plot(np.r_[0.0, t], np.r_[1.0, flow_values], color=colour, label=f"{name}, flow")
+        axes.plot(t, values, "o", color=colour, markersize=3.5, label=f"{name}, SGD")
+    axes.set_ylim(0.0, 1.05)
+    axes.legend(fontsize=7.5)
+    eta, std = found["long_step_size"], found["long_noise_std"]
+    return f"One run of label-noise SGD (step size {eta:.3g}, noise {std:.3g}), pulled back to M, and the flow.", figure
+
+
+def order(case: CaseReport) -> tuple[str, Figure]:
+    """Error against step size, log-log, with the fitted line."""
+    found = case.series["noise"]
+    figure, axes = _axes("step size", "distance from the flow", "Error against step size")
+    etas, bias, scatter = (np.asarray(found[name]) for name in ("step_sizes", "bias", "scatter"))
+    low, high = found["order_interval"]
+    axes.plot(etas, bias, "o", color=BLUE, label=f"mean of the runs, order {found['order']:.2f} [{low:.2f}, {high:.2f}]")
+    axes.plot(etas, scatter, "s", color=ORANGE, markersize=4, label=f"scatter of a run, order {found['scatter_order']:.2f}")
+    centre = np.exp(np.mean(np.log(etas)))
+    for values, slope, colour in ((bias, 1.0, BLUE), (scatter, found["scatter_order"], ORANGE)):
+        if np.all(values > 0.0):
+            axes.plot(etas, np.exp(np.mean(np.log(values))) * (etas / centre) ** slope, "--", color=colour, linewidth=1.0)
+    for axis, values in ((axes.xaxis, etas), (axes.yaxis, _spaced(bias, scatter))):
+        _log_axis(axis)
+        axis.set_ticks(values, [f"{value:.2g}" for value in values])
+    axes.legend(fontsize=7.5)
+    return "Distance of SGD from the flow at a fixed flow time; the dashed blue line has slope 1.", figure
+
+
+def _spaced(*values: Any) -> Any:
+    """Five numbers, evenly spread in logarithms over the positive values."""
+    found = np.concatenate(values)
+    found = found[found > 0.0]
+    return np.geomspace(found.min(), found.max(), 5) if found.size else np.array([1.0])

@@ -1,0 +1,175 @@
+"""Run statements on cases: one after another, or the activations side by side in processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from manifoldflow.errors import InputError
+
+from . import facts
+from .evidence import Evidence
+from .records import Case, CaseReport, Statement, Verdict
+from .results import VerificationReport
+from .statements import STATEMENTS
+
+Progress = Callable[[str], None]
+Outcome = tuple[dict[int, CaseReport], bool]  # reports by number of the case, and whether Ctrl-C was pressed
+_SERIES = {
+    "region": "S3",
+    "noise": "S9",
+    "minimum": "S2",
+}  # series of the plots, and the statement that computes each
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def verify(
+    cases: Iterable[Case],
+    statements: Sequence[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    processes: int = 0,
+) -> VerificationReport:
+    """Test statements on cases.
+
+    Args:
+        cases: the problems; the seed of each decides everything random about it.
+        statements: ids such as "S3" (None: all).
+        progress: called with a line of text whenever a verdict is there.
+        processes: cases run in that many processes of one BLAS thread each; 0: one after another in this one.
+
+    Returns:
+        An immutable `VerificationReport`; after Ctrl-C one with `interrupted` set and the cases that were finished.
+
+    Raises:
+        ManifoldflowError: a case cannot be set up. InputError: an unknown statement.
+
+    >>> import manifoldflow as mf
+    >>> report = verify([Case(mf.datasets.synthetic(n=3, d=6), "z**3 + z", width=4)], ["S2", "S7"])
+    >>> [(verdict.statement, verdict.status) for verdict in report.verdicts], report.exit_code
+    ([('S2', 'holds'), ('S7', 'holds')], 0)
+    """
+    chosen, listed, begin = _chosen(statements), list(cases), time.perf_counter()
+    names = tuple(statement.id for statement in chosen)
+    run = _side_by_side if processes > 0 else _in_turn
+    found, interrupted = run(listed, names, progress or _silent, processes)
+    reports = tuple(found[k] for k in sorted(found))
+    return VerificationReport(reports, interrupted=interrupted, seconds=time.perf_counter() - begin)
+
+
+def check_case(case: Case, names: Sequence[str], progress: Progress) -> CaseReport:
+    """All chosen statements on one case."""
+    evidence = Evidence(case)
+    progress(f"{case.name}: flow to stationarity")
+    _ = evidence.flow
+    verdicts = []
+    for statement in _chosen(names):
+        verdicts.append(statement.check(evidence))
+        progress(f"{case.name}: {statement.id} {verdicts[-1].status}{_number(verdicts[-1])}")
+    shown = [name for name, statement in _SERIES.items() if statement in names]
+    return CaseReport(case.name, facts.facts(evidence), tuple(verdicts), facts.series(evidence, shown))
+
+
+def _number(verdict: Verdict) -> str:
+    check = verdict.decisive
+    return f" ({check.measured:.3g} {check.relation} {check.bound:.3g})" if check else ""
+
+
+def _silent(line: str) -> None:
+    del line
+
+
+def statement_ids(text: str | None) -> tuple[str, ...] | None:
+    """Ids from comma-separated text; None for None, which means all.
+
+    Raises `InputError` for an id that no statement has.
+
+    >>> statement_ids("S3, s1")
+    ('S3', 'S1')
+    """
+    if text is None:
+        return None
+    names = tuple(part.strip().upper() for part in text.split(","))
+    _chosen(names)
+    return names
+
+
+def _chosen(names: Sequence[str] | None) -> tuple[Statement, ...]:
+    known = {statement.id: statement for statement in STATEMENTS}
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise InputError(f"There is no statement {', '.join(unknown)[:80]}; there are {', '.join(known)}.")
+    return STATEMENTS if names is None else tuple(known[name] for name in known if name in names)
+
+
+def _in_turn(cases: list[Case], names: tuple[str, ...], progress: Progress, processes: int) -> Outcome:
+    del processes
+    found: dict[int, CaseReport] = {}
+    try:
+        for k, case in enumerate(cases):
+            found[k] = check_case(case, names, progress)
+    except KeyboardInterrupt:
+        return found, True
+    return found, False
+
+
+def _side_by_side(cases: list[Case], names: tuple[str, ...], progress: Progress, processes: int) -> Outcome:
+    """Cases in processes of their own; forked ones would not survive a Numba kernel that has started
+    threads.
+    """
+    context = multiprocessing.get_context("spawn")
+    with _one_blas_thread(), context.Manager() as manager:
+        lines = manager.Queue()
+        pool = ProcessPoolExecutor(min(processes, len(cases)), mp_context=context)
+        futures = [pool.submit(check_case, case, names, lines.put) for case in cases]
+        try:
+            _relay(futures, lines, progress)
+            pool.shutdown()
+            return {k: future.result() for k, future in enumerate(futures)}, False
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            return _finished(futures), True
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Processes started within use one BLAS thread each: on matrices of this size more only wait for
+    one another.
+    """
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _relay(futures: list[Future[CaseReport]], lines: Any, progress: Progress) -> None:
+    """Pass lines of text on until every case is done or one is refused."""
+    while not all(future.done() for future in futures) and not any(map(_refused, futures)):
+        time.sleep(0.02)
+        _drain(lines, progress)
+    _drain(lines, progress)
+
+
+def _refused(future: Future[CaseReport]) -> bool:
+    return future.done() and future.exception() is not None
+
+
+def _drain(lines: Any, progress: Progress) -> None:
+    while not lines.empty():
+        progress(lines.get())
+
+
+def _finished(futures: list[Future[CaseReport]]) -> dict[int, CaseReport]:
+    done = {k: future for k, future in enumerate(futures) if future.done() and not future.cancelled()}
+    return {k: future.result() for k, future in done.items() if future.exception() is None}

@@ -1,0 +1,103 @@
+"""S1: which points are stationary."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from verification import hypotheses
+from verification.evidence import Evidence
+from verification.points import Array, Point, activation_table
+from verification.records import Check, Measurement, Statement
+
+
+def measure(evidence: Evidence) -> Measurement:
+    """Rank one at the flow's end; no gradient at the rank-one point; a gradient wherever the units
+    disagree.
+    """
+    return Measurement((rank_one(evidence), no_gradient(evidence), gradient_elsewhere(evidence)))
+
+
+def rank_one(evidence: Evidence) -> Check:
+    """Second over first singular value of Z where the flow stops."""
+    values = np.linalg.svd(evidence.features[-1], compute_uv=False)
+    tolerance, reason = _distance_left(evidence, float(values[0]))
+    ratio = values[1] / values[0] if min(values.size, 2) == 2 else 0.0
+    measured = float(ratio) if evidence.settled else float("nan")
+    return Check(
+        "second over first singular value of Z where the flow stops",
+        measured,
+        "<=",
+        0.0,
+        tolerance,
+        reason,
+        1,
+    )
+
+
+def _distance_left(evidence: Evidence, largest: float) -> tuple[float, str]:
+    """How far from rank one Z may be, since the flow is stopped at a small gradient and not at none."""
+    each = evidence.distance_left
+    if each is None:
+        return (
+            1e-4,
+            "flow stopped at 1e-10 of the initial Euclidean gradient; S6 gives no bound here, 1e-4 "
+            "is a choice",
+        )
+    total = np.sqrt(evidence.manifold.m) * np.linalg.norm(each)
+    return float(total / largest + 1e-13), "distance that S6 allows at the gradient where the flow stopped"
+
+
+def no_gradient(evidence: Evidence) -> Check:
+    """|grad F| at the rank-one point, over the Euclidean gradient's rounding."""
+    theta = evidence.minimum.theta
+    norm = float(np.linalg.norm(evidence.manifold.gradient(theta)))
+    reason = "100 eps sqrt(cond J J^T) times the Euclidean gradient: rounding"
+    return Check("|grad F| at z = phi^-1(y/m)", norm, "<=", 0.0, evidence.gradient_rounding(theta), reason, 1)
+
+
+def gradient_elsewhere(evidence: Evidence) -> Check:
+    """|grad F| over the bound that the units' disagreement in phi'' gives; at least 1."""
+    points = (*evidence.random_points, *evidence.flow_points)
+    ratios = [_ratio(evidence, point) for point in points]
+    kept = [ratio for ratio in ratios if np.isfinite(ratio)]
+    return Check(
+        "|grad F| over its lower bound by the spread of phi''",
+        min(kept, default=float("nan")),
+        ">=",
+        1.0,
+        1e-9,
+        "rounding of two sums of m n terms",
+        len(kept),
+    )
+
+
+def _ratio(evidence: Evidence, point: Point) -> float:
+    """|grad F|^2 >= mu min phi'^2 sum_i 16 s_i^2 sum_j (phi''_ji - mean_j)^2, whatever the multipliers
+    are.
+    """
+    table = activation_table(evidence.manifold, point.Z)
+    bound = (
+        np.sqrt(evidence.constants.mu)
+        * np.abs(table[1]).min()
+        * _disagreement(table[2], evidence.manifold.problem.s)
+    )
+    resolved = point.gradient_norm > 1e4 * evidence.gradient_rounding(point.theta)
+    return float(point.gradient_norm / bound) if resolved and bound > 0.0 else float("nan")
+
+
+def _disagreement(second: Array, s: Array) -> float:
+    return float(np.linalg.norm(4.0 * s * (second - second.mean(axis=0))))
+
+
+STATEMENT = Statement(
+    id="S1",
+    title="stationary points have equal units",
+    formula=r"\mathrm{grad}\,F = 0 \;\Longleftrightarrow\; z_{ji} = \varphi^{-1}(y_i/m)\ \mathrm{for\ "
+    r"all}\ j",
+    source="Gatmiry, Li, Reddi and Jegelka (ICML 2024)",
+    hypotheses=(hypotheses.slopes, hypotheses.independence),
+    measure=measure,
+    blind_spot="One flow is followed to its end. Stationary points that attract nothing would be "
+    "seen only if a random "
+    "point or a point of the flow came close to one.",
+)

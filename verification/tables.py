@@ -1,0 +1,104 @@
+"""Verdicts as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .records import CaseReport, Verdict
+from .results import VerificationReport
+
+_HEADER = (
+    "",
+    "statement",
+    "verdict",
+    "measured",
+    "",
+    "bound",
+    "margin",
+    "n",
+    "tolerance",
+    "measured quantity",
+)
+_RIGHT = {3, 5, 6, 7, 8}
+
+
+def number(value: float) -> str:
+    """Four significant digits.
+
+    >>> number(0.000123456), number(float("nan"))
+    ('0.0001235', '-')
+    """
+    return "-" if value != value else f"{value:.4g}"
+
+
+def report_table(report: VerificationReport) -> str:
+    """A table for each case, with a line on each verdict that is not `holds`, and a summary."""
+    parts = [case_table(case) for case in report.cases]
+    parts.append(f"{len(report.verdicts)} verdicts: {summary(report)}.")
+    return "\n\n".join(parts)
+
+
+def summary(report: VerificationReport) -> str:
+    """How many verdicts there are of each kind."""
+    counts = [(report.count(status), words) for status, words in _WORDS]
+    return ", ".join(f"{count} {words[count > 1]}" for count, words in counts if count) or "none"
+
+
+_WORDS = (
+    ("holds", ("holds", "hold")),
+    ("fails", ("fails", "fail")),
+    ("does not apply", ("does not apply", "do not apply")),
+    ("inconclusive", ("is inconclusive", "are inconclusive")),
+)
+
+
+def case_table(case: CaseReport) -> str:
+    """The table of one case."""
+    f = case.facts
+    title = f"{case.name}: n = {f['samples']}, d = {f['columns']}, m = {f['width']}, seed {f['seed']}"
+    constants = (
+        f"mu = {number(f['mu'])}, s_min = {number(f['s_min'])}, z in [{f['interval'][0]:.4g}, "
+        f"{f['interval'][1]:.4g}]: "
+        f"rho1 = {number(f['rho1'])}, rho2 = {number(f['rho2'])}, beta = {number(f['beta'])}"
+    )
+    rows = align([_HEADER, *(_row(verdict) for verdict in case.verdicts)], _RIGHT)
+    return "\n".join([title, constants, *rows, *(_remark(v) for v in case.verdicts if v.status != "holds")])
+
+
+def _row(verdict: Verdict) -> tuple[str, ...]:
+    check = verdict.decisive
+    if check is None:
+        return (verdict.statement, verdict.title, verdict.status, "-", "", "-", "-", "-", "-", "")
+    return (
+        verdict.statement,
+        verdict.title,
+        verdict.status,
+        number(check.measured),
+        check.relation,
+        number(check.bound),
+        number(check.margin),
+        str(check.sample_size),
+        number(check.tolerance),
+        check.quantity,
+    )
+
+
+def _remark(verdict: Verdict) -> str:
+    return f"  {verdict.statement} {verdict.status}: {verdict.reason}"
+
+
+def align(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
+    """Rows with columns of equal width.
+
+    >>> align([("a", "1"), ("bb", "22")], {1})
+    ['a    1', 'bb  22']
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(w) if k in right else cell.ljust(w)
+            for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
