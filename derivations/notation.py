@@ -28,7 +28,6 @@ _ENTRIES = (
     Notation("p", "p", "", "number of trained scalars that each unit owns"),
     Notation("i", "i", "", "a sample, 1 to n"),
     Notation("l", "l", "", "a second sample, 1 to n"),
-    Notation("h_", "h", "", "a third sample, 1 to n"),
     Notation("j", "j", "", "a unit, 1 to m"),
     Notation("r", "r", "", "a second unit, 1 to m"),
     Notation("k", "k", "", "an input, 1 to d"),

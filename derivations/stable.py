@@ -6,7 +6,7 @@ tanh and 1/cosh are therefore replaced by functions whose derivatives are produc
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Function, Mul, Pow, cosh, expand_mul, tanh
+from sympy import Add, Expr, Function, Mul, Pow, cosh, expand_mul, factor_terms, tanh
 
 
 class _Tanh(Function):
@@ -51,7 +51,7 @@ def exposed(expr: Expr) -> Expr:
 
 
 def divided_out(expr: Expr) -> Expr:
-    """Divide a quotient term by term, so that a factor common to both cancels before it underflows.
+    """Divide a quotient term by term, so that a factor common to all cancels before it underflows.
 
     >>> from sympy import Symbol, exp
     >>> z = Symbol("z")
@@ -59,7 +59,8 @@ def divided_out(expr: Expr) -> Expr:
     z + 1
     """
     numerator, denominator = _as_quotient(expr)
-    return Add(*[term / denominator for term in Add.make_args(expand_mul(numerator))])
+    factored = factor_terms(denominator)
+    return Add(*[term / factored for term in Add.make_args(expand_mul(numerator))])
 
 
 def _as_quotient(expr: Expr) -> tuple[Expr, Expr]:

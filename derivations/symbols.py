@@ -12,7 +12,7 @@ from derivations.notation import NOTATION
 
 
 def _index(name: str) -> Symbol:
-    return Symbol(NOTATION[name].name.rstrip("_"), integer=True, positive=True)
+    return Symbol(NOTATION[name].name, integer=True, positive=True)
 
 
 def _array(name: str) -> IndexedBase:

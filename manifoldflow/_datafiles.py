@@ -69,9 +69,7 @@ def _member_info(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     found = [info for info in archive.infolist() if info.filename == f"{name}.npy"]
     if len(found) != 1:
         held = [info.filename[:40].removesuffix(".npy") for info in archive.infolist()[:10]]
-        raise DataError(
-            f"the archive must hold one array {name}; it holds {', '.join(held) or 'nothing'}: {_RESAVE}."
-        )
+        raise DataError(f"the archive must hold one array {name}; it holds {', '.join(held) or 'nothing'}: {_RESAVE}.")
     info = found[0]
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(f"array {name} is packed by a method that NumPy does not write: {_RESAVE}.")
@@ -90,9 +88,7 @@ def _read_header(stream: IO[bytes], name: str) -> _Header:
     text = stream.read(length).decode("latin-1")
     match = _NPY_HEADER.fullmatch(text)
     if match is None:
-        raise DataError(
-            f"array {name} is not a plain array of numbers (header {text.strip()[:80]!r}): {_RESAVE}."
-        )
+        raise DataError(f"array {name} is not a plain array of numbers (header {text.strip()[:80]!r}): {_RESAVE}.")
     shape = tuple(_dimension(word, name) for word in match["shape"].split(",") if word.strip())
     order: Literal["C", "F"] = "F" if match["order"] == "True" else "C"
     return _real_dtype(match["dtype"], name), shape, order, 8 + width + length

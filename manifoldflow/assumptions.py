@@ -6,6 +6,7 @@ A1: phi' >= rho1 > 0 and phi''' >= rho2 > 0.  A2: mu = lambda_min(X X^T) > 0.  A
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,8 @@ class Constants:
     """Constants of the theorems for one starting point.
 
     `interval` holds every pre-activation that the flow can reach from there when `confined` (S7), else only those that
-    occur at the start; rho1, rho2, beta and ratio = inf phi'''/phi' are extrema over it (grid of 4001 points, refined by
-    Brent's method; not a rigorous enclosure). `weight` = min_j a_j^2.
+    occur at the start; rho1, rho2, beta and ratio = inf phi'''/phi' are extrema over it (grid of 4001 points, refined
+    by Brent's method; not a rigorous enclosure). `weight` = min_j a_j^2.
     """
 
     interval: tuple[float, float]
@@ -120,10 +121,11 @@ def warn_where_theorems_do_not_apply(manifold: ZeroLossManifold, W: Array) -> No
 
 def _confinement(manifold: ZeroLossManifold, z: Array, bound: float) -> tuple[tuple[float, float], bool]:
     """The interval around the given z on which |phi'| <= bound; not confined when an end is beyond 1e8."""
-    ends = [_escape(manifold, float(z.min()), -1.0, bound), _escape(manifold, float(z.max()), 1.0, bound)]
-    if None in ends:
+    low = _escape(manifold, float(z.min()), -1.0, bound)
+    high = _escape(manifold, float(z.max()), 1.0, bound)
+    if low is None or high is None:
         return (float(z.min()), float(z.max())), False
-    return (ends[0], ends[1]), True
+    return (low, high), True
 
 
 def _escape(manifold: ZeroLossManifold, start: float, direction: float, bound: float) -> float | None:
@@ -142,7 +144,7 @@ def _escape(manifold: ZeroLossManifold, start: float, direction: float, bound: f
     return None
 
 
-def _boundary(excess, inside: float, outside: float) -> float:
+def _boundary(excess: Callable[[float], float], inside: float, outside: float) -> float:
     if excess(inside) >= 0.0:
         return inside
     if not np.isfinite(excess(outside)):
@@ -178,7 +180,7 @@ def _ratio(table: Array) -> Array:
         return table[3] / table[1]
 
 
-def _minimum(function, interval: tuple[float, float]) -> float:
+def _minimum(function: Callable[[Array], Array], interval: tuple[float, float]) -> float:
     """Minimum over the interval; NaN if the function is not defined on all of it."""
     grid = np.linspace(*interval, _GRID_POINTS)
     values = function(grid)
@@ -190,5 +192,7 @@ def _minimum(function, interval: tuple[float, float]) -> float:
     bounds = (grid[max(k - 1, 0)], grid[min(k + 1, grid.size - 1)])
     if bounds[0] == bounds[1]:
         return float(values[k])
-    refined = minimize_scalar(lambda z: float(function(np.array([z]))[0]), bounds=bounds, method="bounded", options={"xatol": 1e-12})
+    refined = minimize_scalar(
+        lambda z: float(function(np.array([z]))[0]), bounds=bounds, method="bounded", options={"xatol": 1e-12}
+    )
     return float(min(values[k], refined.fun))

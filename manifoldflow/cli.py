@@ -1,6 +1,7 @@
 """The command `manifoldflow`: arguments in, exit code out. What a command needs is loaded when it runs.
 
-Exit codes: 0 done (and, for verify, nothing fails), 1 a statement fails, 2 refused input, 3 inconclusive, 130 interrupted.
+Exit codes: 0 done (and, for verify, nothing fails), 1 a statement fails, 2 refused input, 3 inconclusive,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -90,9 +91,7 @@ def _add_verify(commands: Any) -> None:
 
 
 def _add_inspect(commands: Any) -> None:
-    command = _command(
-        commands, "inspect", "say which assumptions hold and which statements apply", run_inspect
-    )
+    command = _command(commands, "inspect", "say which assumptions hold and which statements apply", run_inspect)
     _add_problem(command)
 
 
@@ -105,9 +104,7 @@ def _add_flow(commands: Any) -> None:
 def _add_sgd(commands: Any) -> None:
     command = _command(commands, "sgd", "simulate label-noise SGD and compare it with the flow", run_sgd)
     _add_problem(command)
-    command.add_argument(
-        "--step-size", type=_positive, metavar="ETA", help="default: a fifth of the stable one"
-    )
+    command.add_argument("--step-size", type=_positive, metavar="ETA", help="default: a fifth of the stable one")
     command.add_argument("--noise-std", type=_positive, default=1.0, metavar="SIGMA", help="default: 1")
     command.add_argument("--steps", type=_count, default=200_000, metavar="K", help="default: 200000")
     command.add_argument("--runs", type=_count, default=2, metavar="R", help="independent runs (default: 2)")
@@ -116,16 +113,12 @@ def _add_sgd(commands: Any) -> None:
 
 def _add_derive(commands: Any) -> None:
     command = _command(commands, "derive", "print the derivation for an activation as Markdown", run_derive)
-    command.add_argument(
-        "--activation", default=_ACTIVATION, metavar="FORMULA", help=f"in z (default: {_ACTIVATION})"
-    )
+    command.add_argument("--activation", default=_ACTIVATION, metavar="FORMULA", help=f"in z (default: {_ACTIVATION})")
     command.add_argument("--out", type=Path, metavar="DIR", help="write derivation.md there")
 
 
 def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}."
-    )
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(run=run)
     return command
 
@@ -147,9 +140,7 @@ def _add_problem(
     command.add_argument(
         "--width", type=_count, default=_WIDTH, metavar="M", help=f"number of units (default: {_WIDTH})"
     )
-    command.add_argument(
-        "--seed", type=_seed, default=0, metavar="S", help="of everything random (default: 0)"
-    )
+    command.add_argument("--seed", type=_seed, default=0, metavar="S", help="of everything random (default: 0)")
     command.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
 
 

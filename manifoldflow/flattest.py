@@ -20,8 +20,8 @@ def flattest_point(manifold: ZeroLossManifold, theta0: ArrayLike | None = None) 
 
     With phi', phi''' > 0 and independent samples F is strictly convex in the outputs of the units (S13), so the minimum
     is unique up to directions orthogonal to the data and solves one monotone equation a sample,
-    sum_j a_j phi((phi'')^{-1}(k_i / a_j)) = y_i. It is then global, and `result.is_global` says so. Otherwise the flow is
-    followed from theta0 to a stationary point, which may be a local minimum only.
+    sum_j a_j phi((phi'')^{-1}(k_i / a_j)) = y_i. It is then global, and `result.is_global` says so. Otherwise the flow
+    is followed from theta0 to a stationary point, which may be a local minimum only.
 
     Args:
         manifold: the zero-loss manifold.
@@ -71,7 +71,8 @@ def _scalar_equations(manifold: ZeroLossManifold) -> Array | None:
 
 
 def _solve_multipliers(manifold: ZeroLossManifold) -> Array | None:
-    """Newton's method on (z, k) for a_j phi''(z_ji) = k_i, sum_j a_j phi(z_ji) = y_i, by continuation in y from z = z_0.
+    """Newton's method on (z, k) for a_j phi''(z_ji) = k_i, sum_j a_j phi(z_ji) = y_i, by continuation in y from z =
+    z_0.
 
     The system is that of a strictly convex problem: dz/dk = 1/(a phi'''), df/dk = sum_j phi'/phi''' > 0.
     """
@@ -93,7 +94,7 @@ def _solve_multipliers(manifold: ZeroLossManifold) -> Array | None:
 
 
 def _common_start(manifold: ZeroLossManifold) -> Array | None:
-    """A point of the solution curve: phi''(z) = 0 for all units, or z = 0 where phi'' does not vanish and a is constant."""
+    """A point of the solution curve: phi''(z) = 0 for all units; for equal weights z near 0 will do."""
     grid = np.linspace(-10.0, 10.0, 2001)
     table = manifold.kernel.table(grid)
     ok = np.isfinite(table).all(axis=0) & (table[1] > 0) & (table[3] > 0)
@@ -115,7 +116,9 @@ def _newton(manifold: ZeroLossManifold, Z: Array, target: Array) -> Array | None
             return None
         stiffness = 1.0 / (a * third)
         mismatch = a * second - k
-        dk = (target - np.sum(a * phi, axis=0) + np.sum(a * slope * stiffness * mismatch, axis=0)) / np.sum(slope / third, axis=0)
+        dk = (target - np.sum(a * phi, axis=0) + np.sum(a * slope * stiffness * mismatch, axis=0)) / np.sum(
+            slope / third, axis=0
+        )
         dZ = stiffness * (dk - mismatch)
         Z, k = Z + dZ, k + dk
         if np.max(np.abs(dZ)) <= 4e-15 * (1.0 + np.max(np.abs(Z))):

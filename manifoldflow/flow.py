@@ -36,8 +36,8 @@ def sharpness_flow(
 ) -> FlowSolution:
     """Integrate dTheta/dt = -grad F on M from theta; every point of the solution lies on M to rounding.
 
-    Label-noise SGD of step size eta and noise sigma runs at sigma^2 / (2 n) of this clock (single samples) or sigma^2 / 2
-    (full batch), with flow time eta^2 k after k steps (MATH section 3).
+    Label-noise SGD of step size eta and noise sigma runs at sigma^2 / (2 n) of this clock (single samples) or sigma^2
+    / 2 (full batch), with flow time eta^2 k after k steps (MATH section 3).
 
     Args:
         manifold: the zero-loss manifold.
@@ -48,7 +48,8 @@ def sharpness_flow(
             real images) or "auto", which compares the two costs from the curvature at the start.
         t_eval: output times; None gives every step.
         events: functions (t, theta) -> float whose sign changes are located; `terminal = True` on one stops there.
-        gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is at the level
+        gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is at the
+        level
             of rounding (`rounding_level`).
         max_steps: bound on accepted steps.
         dense_output: keep what `sol` needs (five numbers a parameter and step).
@@ -60,8 +61,8 @@ def sharpness_flow(
         InputError: an argument outside its domain. GeometryError: theta is not on M, or J J^T is singular there.
 
     Warns:
-        AssumptionWarning: the activation fails A1 or A3, or the data A2, on the range that occurs; the flow runs, and the
-        message names the statements that do not apply.
+        AssumptionWarning: the activation fails A1 or A3, or the data A2, on the range that occurs; the flow runs, and
+        the message names the statements that do not apply.
 
     Source: Gatmiry et al. (ICML 2024); MATH section 5 for the linear algebra; S4, S8.
 
@@ -85,7 +86,9 @@ def sharpness_flow(
         rounding_level(manifold, W) if np.isinf(t1) else 0.0,
         manifold.projection_tolerance(), positive_integer("max_steps", max_steps), keep_dense,
     )  # fmt: skip
-    run = Integration(manifold, W, t0, control, chosen, _event_list(events), manifold.coordinates.orthogonal_part(start))
+    run = Integration(
+        manifold, W, t0, control, chosen, _event_list(events), manifold.coordinates.orthogonal_part(start)
+    )
     run.integrate()
     return run.solution(times, dense_output)
 
@@ -93,8 +96,8 @@ def sharpness_flow(
 def rounding_level(manifold: ZeroLossManifold, W: Array) -> float:
     """What rounding leaves of the gradient, relative to the normal part of the Euclidean gradient: 10 eps sqrt(cond K).
 
-    That part is removed by solving with K = J J^T, and an error of eps in J grad F comes back as eps / sigma_min(J). The
-    larger condition number of K at W and of the Gram matrix stands for that at the end.
+    That part is removed by solving with K = J J^T, and an error of eps in J grad F comes back as eps / sigma_min(J).
+    The larger condition number of K at W and of the Gram matrix stands for that at the end.
     """
     work = manifold._workspace()
     geometry.residual(W, manifold.problem, work)

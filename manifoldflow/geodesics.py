@@ -37,7 +37,9 @@ def _integrate(manifold: ZeroLossManifold, parts: list[Array]) -> Array:
         _field(manifold, start.shape), (0.0, 1.0), start.ravel(), method="DOP853", rtol=RTOL, atol=ATOL
     )  # fmt: skip
     if not solution.success:
-        raise GeometryError(f"The geodesic could not be integrated to time 1: {solution.message} Use a shorter velocity.")
+        raise GeometryError(
+            f"The geodesic could not be integrated to time 1: {solution.message} Use a shorter velocity."
+        )
     return solution.y[:, -1].reshape(start.shape)
 
 

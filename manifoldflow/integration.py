@@ -24,9 +24,22 @@ class Integration:
     """One integration: the compiled loop advances in chunks of a fixed record; between chunks events are looked for."""
 
     def __init__(
-        self, manifold: ZeroLossManifold, W: Array, t0: float, control: Any, method: str, events: list[Event], orthogonal: Array
+        self,
+        manifold: ZeroLossManifold,
+        W: Array,
+        t0: float,
+        control: Any,
+        method: str,
+        events: list[Event],
+        orthogonal: Array,
     ) -> None:
-        self.manifold, self.control, self.method, self.events, self.orthogonal = manifold, control, method, events, orthogonal
+        self.manifold, self.control, self.method, self.events, self.orthogonal = (
+            manifold,
+            control,
+            method,
+            events,
+            orthogonal,
+        )
         self.work = manifold._workspace()
         scalars = np.zeros(6)
         scalars[0] = t0
@@ -85,7 +98,7 @@ class Integration:
         return stepping.Record(np.empty(k), np.empty((k, *shape)), np.empty((k, 3)), dense)
 
     def _locate_events(self, k: int) -> None:
-        """Find sign changes of each event function between consecutive steps of the last chunk; stop at a terminal one."""
+        """Find sign changes of the event functions over the last chunk; stop at a terminal one."""
         path = self.path()
         first = len(path.t) - 1 - k
         stop = np.inf

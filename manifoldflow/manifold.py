@@ -21,12 +21,13 @@ OFF_MANIFOLD = 1e-6  # largest |f - y| / (1 + max |y|) at which a point passes f
 class ZeroLossManifold:
     """M = {theta : f_i(theta) = y_i for all i} with the metric of parameter space; sharpness F = tr D^2 L on it.
 
-    Parameters: `network`, `X` (n, d), `y` (n,). Points and tangent vectors are (m, d + p) float64 arrays, one unit a row:
-    d weights, then the unit's p own parameters. After construction no cost depends on d, except reading and writing such
-    arrays; `reduced` gives the same manifold in the coordinates of the data's span, (m, r + p).
+    Parameters: `network`, `X` (n, d), `y` (n,). Points and tangent vectors are (m, d + p) float64 arrays, one unit a
+    row: d weights, then the unit's p own parameters. After construction no cost depends on d, except reading and
+    writing such arrays; `reduced` gives the same manifold in the coordinates of the data's span, (m, r + p).
 
-    Raises `InputError` for shapes that do not match and numbers that are not finite, `UnreachableLabelsError` for labels
-    outside the network's range. Methods that need a point on M raise `GeometryError` off it, and where J J^T is singular.
+    Raises `InputError` for shapes that do not match and numbers that are not finite, `UnreachableLabelsError` for
+    labels outside the network's range. Methods that need a point on M raise `GeometryError` off it, and where J J^T is
+    singular.
 
     Source: Gatmiry et al. (ICML 2024), section 3; MATH sections 2 and 6 in `docs/theory`.
 
@@ -53,7 +54,7 @@ class ZeroLossManifold:
     def __repr__(self) -> str:
         return f"ZeroLossManifold({self.network!r}, n={self.n}, d={self.X.shape[1]}, rank={self.coordinates.rank})"
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[type, tuple[TwoLayerNetwork, Array, Array]]:
         return ZeroLossManifold, (self.network, self.X, self.y)
 
     # Sizes and constants of the data.
@@ -198,7 +199,8 @@ class ZeroLossManifold:
         return self.coordinates.expand(out)
 
     def hessian_spectrum(self, theta: ArrayLike) -> Array:
-        """Eigenvalues of the Riemannian Hessian on the tangent space within the data's span, ascending, (m (r + p) - n,).
+        """Eigenvalues of the Riemannian Hessian on the tangent space within the data's span, ascending, (m (r + p) -
+        n,).
 
         Dense, with an orthonormal basis of the tangent space: memory (m (r + p))^2.
         """
@@ -242,7 +244,7 @@ class ZeroLossManifold:
 
     # Helpers.
 
-    def _workspace(self):
+    def _workspace(self) -> geometry.Workspace:
         return geometry.workspace(self.m, self.n, self.network.p)
 
     def _vector(self, name: str, value: ArrayLike) -> Array:
@@ -255,13 +257,13 @@ class ZeroLossManifold:
         self._require_on_manifold(work.f)
         return theta
 
-    def _evaluate(self, theta: ArrayLike):
+    def _evaluate(self, theta: ArrayLike) -> tuple[Array, geometry.Workspace]:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self._workspace()
         geometry.residual(W, self.problem, work)
         return W, work
 
-    def _gradient(self, theta: ArrayLike):
+    def _gradient(self, theta: ArrayLike) -> tuple[Array, geometry.Workspace]:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work, out = self._workspace(), np.empty_like(W)
         _, info = geometry.gradient(W, self.problem, work, out)
@@ -292,8 +294,8 @@ class ZeroLossManifold:
             return None
         reason = "J J^T is singular" if info else "the residual stopped falling"
         return (
-            f"The projection onto the manifold did not converge: after {iterations} Newton steps max |f - y| = {size:.1e} "
-            f"(needed {tolerance:.1e}); {reason}. Start closer to the manifold, or use a shorter step."
+            f"The projection onto the manifold did not converge: max |f - y| = {size:.1e} after {iterations} Newton "
+            f"steps, needed {tolerance:.1e}; {reason}. Start closer to the manifold, or use a shorter step."
         )
 
     def _require_on_manifold(self, f: Array) -> None:
@@ -308,7 +310,7 @@ class ZeroLossManifold:
     def _require_regular(self, info: int) -> None:
         if info != 0:
             raise GeometryError(
-                f"J J^T is not positive definite at this point (n = {self.n}, rank of the data {self.coordinates.rank}, "
+                f"J J^T is not positive definite here (n = {self.n}, rank of the data {self.coordinates.rank}, "
                 f"m = {self.m}): M need not be a manifold here. Remove dependent samples or widen the network."
             )
 
@@ -316,12 +318,16 @@ class ZeroLossManifold:
 def _data(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     X, y = real_array("X", X, ndim=2), real_array("y", y, ndim=1)
     if X.shape[0] != y.size:
-        raise InputError(f"X has {X.shape[0]} rows (samples) and y {y.size} entries; they must match. X is (n, d), y (n,).")
+        raise InputError(
+            f"X has {X.shape[0]} rows (samples) and y {y.size} entries; they must match. X is (n, d), y (n,)."
+        )
     if y.size == 0:
         raise InputError("X and y are empty; at least one sample is needed.")
     zero = np.flatnonzero(~X.any(axis=1))
     if X.shape[1] and zero.size:
-        raise InputError(f"Row {int(zero[0])} of X is zero: its output cannot be trained. Remove it, or add a constant feature.")
+        raise InputError(
+            f"Row {int(zero[0])} of X is zero: its output cannot be trained. Remove it, or add a constant feature."
+        )
     return X.copy(), y.copy()
 
 
@@ -336,6 +342,8 @@ def _times_blocks(E: Array, R: Array, basis: Array) -> Array:
     """The block-diagonal matrix with blocks sum_i A_i^T E_ji A_i, times the columns of a basis."""
     p, m, r = E.shape[0] - 1, E.shape[2], R.shape[1]
     columns = basis.reshape(m, r + p, -1)
-    v = np.concatenate([(R @ columns[:, :r])[None], np.moveaxis(columns[:, r:], 1, 0)[:, :, None, :].repeat(R.shape[0], 2)])
+    v = np.concatenate(
+        [(R @ columns[:, :r])[None], np.moveaxis(columns[:, r:], 1, 0)[:, :, None, :].repeat(R.shape[0], 2)]
+    )
     t = np.einsum("pqji,qjik->pjik", E, v)
     return np.concatenate([R.T @ t[0], np.moveaxis(t[1:].sum(axis=2), 0, 1)], axis=1).reshape(basis.shape)

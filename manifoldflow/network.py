@@ -20,7 +20,8 @@ class TwoLayerNetwork:
     """Two-layer network f(x) = sum_j psi(theta_j . x, c_j; a_j), in the paper's case sum_j a_j phi(theta_j . x).
 
     Parameters: `unit`, a `UnitFunction` or its formula; `width` m; `output_weights` a, (m,) and non-zero and not
-    trained (None: all ones), or "trained": the output weight becomes the unit's own parameter c, and theta is (m, d + 1).
+    trained (None: all ones), or "trained": the output weight becomes the unit's own parameter c, and theta is (m, d +
+    1).
 
     Raises `InputError` for weights of another shape, zero or not finite, and for "trained" with a unit that already has
     own parameters.

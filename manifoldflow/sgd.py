@@ -22,7 +22,8 @@ _KINDS = ("none", "rademacher", "gaussian", "uniform")
 
 @dataclass(frozen=True)
 class LabelNoise:
-    """Noise added to a label at each use: mean 0, standard deviation `std`, `kind` rademacher, gaussian, uniform or none.
+    """Noise added to a label at each use: mean 0, standard deviation `std`, `kind` rademacher, gaussian, uniform or
+    none.
 
     >>> LabelNoise("gaussian", std=0.5)
     LabelNoise(kind='gaussian', std=0.5)
@@ -42,8 +43,8 @@ class SGDRun:
 
     `theta` (n_runs, m, d + p) at the end; `loss` (n_runs,), the noiseless sum over samples of (f_i - y_i)^2 there;
     `n_steps`; `flow_time` = step_size^2 n_steps; `clock`: multiply flow_time by it for the time of `sharpness_flow`
-    (sigma^2 / (2 n b), or sigma^2 / 2 for the full batch); `stable_step_size`; `steps` (k,), `recorded` (k, n_runs, m, d + p)
-    the recorded trajectory (empty without record_every); `message`.
+    (sigma^2 / (2 n b), or sigma^2 / 2 for the full batch); `stable_step_size`; `steps` (k,), `recorded` (k, n_runs, m,
+    d + p) the recorded trajectory (empty without record_every); `message`.
     """
 
     theta: Array
@@ -84,8 +85,8 @@ def label_noise_sgd(
     """Simulate SGD with fresh label noise: theta <- theta - eta grad of the sampled (f_i - y_i - xi_i)^2.
 
     Args:
-        network, X (n, d), y (n,): the problem. theta: starting point (m, d + p), or one for each run (n_runs, m, d + p).
-        step_size: eta. noise: `LabelNoise` (None: Rademacher, std 1). n_steps: number of steps.
+        network, X (n, d), y (n,): the problem. theta: starting point (m, d + p), or one for each run (n_runs, m, d +
+        p). step_size: eta. noise: `LabelNoise` (None: Rademacher, std 1). n_steps: number of steps.
         batch_size: samples a step, drawn uniformly with replacement (mean gradient), or "full": the gradient of the sum
             over all samples, each with its own noise.
         n_runs: independent runs, each with its own stream spawned from rng; they share the machine's threads, and
@@ -150,13 +151,14 @@ class _Simulation:
     def _advance(self, state: _State, stream: np.random.Generator, count: int) -> int:
         return sgd_steps(
             state.Z, state.c, state.moved, self.manifold.problem, state.a, self.step_size, self.batch,
-            _KINDS.index(self.noise.kind), self.noise.std, count, stream, state.limit, state.rows, state.g, state.scaled,
+            _KINDS.index(self.noise.kind), self.noise.std, count, stream, state.limit, state.rows, state.g,
+            state.scaled,
         )  # fmt: skip
 
     def _divergence(self, state: _State) -> str:
         return (
             f"Label-noise SGD diverged at step_size = {self.step_size:.3g}: an output error passed {state.limit:.1e}. "
-            f"The stable bound at the starting point is about {stable_step_size(self.manifold, state.start, self.batch):.3g} "
+            f"The stable bound at the starting point is {stable_step_size(self.manifold, state.start, self.batch):.3g} "
             "(2 / largest Hessian eigenvalue of the sampled loss); take a step size well below it, or less noise."
         )
 
@@ -171,8 +173,8 @@ class _Simulation:
         clock = self.noise.std**2 / 2.0 / (1 if self.batch == 0 else man.n * self.batch)
         return SGDRun(
             theta=theta, loss=loss, n_steps=self.n_steps, step_size=self.step_size, clock=clock,
-            stable_step_size=stable_step_size(man, theta[0], self.batch), steps=np.cumsum(self._chunks())[: len(recorded)],
-            recorded=recorded, message=f"{self.n_steps} steps of {len(results)} run(s) were taken.",
+            stable_step_size=stable_step_size(man, theta[0], self.batch), steps=np.cumsum(self._chunks())[:
+            len(recorded)], recorded=recorded, message=f"{self.n_steps} steps of {len(results)} run(s) were taken.",
         )  # fmt: skip
 
 

@@ -21,7 +21,10 @@ REASONS = (
     ("step_underflow", "The step size fell to rounding level. Loosen rtol and atol, or start elsewhere."),
     ("not_finite", "The activation is not finite near here: the flow left its domain. Check the formula's domain."),
     ("projection_failed", "A step could not be projected back onto the manifold. Tighten rtol."),
-    ("singular", "J J^T became singular: the zero-loss set is not a manifold here. Remove dependent samples or widen the network."),
+    (
+        "singular",
+        "J J^T became singular: the zero-loss set is not a manifold here. Remove dependent samples or add units.",
+    ),
     ("buffer_full", "The record is full."),
     ("step_limit", "max_steps was reached. Raise it, loosen rtol, or use method='implicit'."),
     ("event", "A terminal event occurred."),
@@ -35,8 +38,9 @@ class FlowSolution:
     """A solution of the sharpness flow: every output point with its sharpness, gradient norm and residual.
 
     `t` (k,) flow times; `theta` (k, m, d + p); `sharpness`, `gradient_norm`, `residual` (max |f - y|), each (k,);
-    `status` a reason code and `message` its text; `success`: the end, a stationary point or a terminal event was reached;
-    `t_events`, `theta_events`: one array an event; `stats`: method and counters; `sol(t)`: the point at any time between.
+    `status` a reason code and `message` its text; `success`: the end, a stationary point or a terminal event was
+    reached; `t_events`, `theta_events`: one array an event; `stats`: method and counters; `sol(t)`: the point at any
+    time between.
     """
 
     t: Array
@@ -65,7 +69,9 @@ class FlowSolution:
     @property
     def theta_events(self) -> tuple[Array, ...]:
         """Points at the events' times, (k_e, m, d + p) each."""
-        return tuple(np.stack([self.sol(t) for t in times]) if times.size else self.theta[:0] for times in self.t_events)
+        return tuple(
+            np.stack([self.sol(t) for t in times]) if times.size else self.theta[:0] for times in self.t_events
+        )
 
     def sol(self, t: float) -> Array:
         """The point of M at flow time t, (m, d + p): dense output of order 4, projected onto M.

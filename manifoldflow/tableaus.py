@@ -12,7 +12,7 @@ from .validation import Array
 
 @dataclass(frozen=True, eq=False)
 class ExplicitTableau:
-    """Runge-Kutta pair: stages A (k, k), weights b (k,), error weights (k + 1,), dense weights (k + 1, 4), order of the error."""
+    """Runge-Kutta pair: A (k, k), b (k,), error and dense weights (k + 1,) and (k + 1, 4), order of the error."""
 
     A: Array
     b: Array
@@ -23,7 +23,7 @@ class ExplicitTableau:
 
 @dataclass(frozen=True, eq=False)
 class RosenbrockTableau:
-    """Stiffly accurate Rosenbrock method: gamma, A (k, k), C (k, k), dense weights (3, k), order of the error estimate."""
+    """Stiffly accurate Rosenbrock method: gamma, A and C (k, k), dense weights (3, k), order of the error."""
 
     gamma: float
     A: Array
@@ -34,7 +34,9 @@ class RosenbrockTableau:
 
 def dormand_prince() -> ExplicitTableau:
     """Dormand and Prince 5(4), J. Comput. Appl. Math. 6 (1980), with Shampine's dense output: SciPy's coefficients."""
-    return ExplicitTableau(A=_c(RK45.A), b=_c(RK45.B), error=_c(RK45.E), dense=_c(RK45.P), order=RK45.error_estimator_order + 1)
+    return ExplicitTableau(
+        A=_c(RK45.A), b=_c(RK45.B), error=_c(RK45.E), dense=_c(RK45.P), order=RK45.error_estimator_order + 1
+    )
 
 
 def rodas5p() -> RosenbrockTableau:

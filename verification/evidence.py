@@ -122,8 +122,7 @@ class Evidence:
     def random_points(self) -> tuple[Point, ...]:
         """Random points of M at several scales."""
         return tuple(
-            measure(self.manifold, theta)
-            for theta in random_points(self.manifold, self.rng(1), RANDOM_SCALES)
+            measure(self.manifold, theta) for theta in random_points(self.manifold, self.rng(1), RANDOM_SCALES)
         )
 
     @cached_property
@@ -140,17 +139,11 @@ class Evidence:
         if not (np.isfinite(radius) and radius > 0.0):
             raise NotStatedError(f"the region |grad F| <= r is empty or undefined (r = {radius:.3g}).")
         inside = np.flatnonzero(self.flow.gradient_norm <= radius)
-        chosen = (
-            inside[np.unique(np.linspace(0, inside.size - 1, 6).round().astype(int))]
-            if inside.size
-            else inside
-        )
+        chosen = inside[np.unique(np.linspace(0, inside.size - 1, 6).round().astype(int))] if inside.size else inside
         points = [self.flow.theta[k] for k in chosen]
         points += [self._at_radius(k, share * radius) for k, share in enumerate(REGION_RADII * 2)]
         found = [curvature(self.manifold, theta) for theta in points if theta is not None]
-        return tuple(
-            item for item in found if item.point.gradient_norm <= radius and self._within(item.point.Z)
-        )
+        return tuple(item for item in found if item.point.gradient_norm <= radius and self._within(item.point.Z))
 
     def _within(self, Z: Array) -> bool:
         low, high = self.constants.interval

@@ -88,8 +88,7 @@ def _region(evidence: Evidence) -> dict[str, Any]:
 
 
 def _noise(evidence: Evidence) -> dict[str, Any]:
-    found = evidence.noise
-    return {name: getattr(found, name) for name in type(found).__dataclass_fields__}
+    return {name: vars(part) for name, part in vars(evidence.noise).items()}
 
 
 _MAKERS = {"region": _region, "noise": _noise, "minimum": _minimum}

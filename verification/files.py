@@ -21,10 +21,10 @@ def write_text(path: Path, text: str) -> Path:
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write bytes, whole or not at all, and return the path; the folder is made.
 
-    >>> write_bytes(Path("/dev/null/report.html"), b"")
+    >>> write_bytes(Path("/dev/null/a.html"), b"")
     Traceback (most recent call last):
         ...
-    verification.files.OutputError: Cannot write /dev/null/report.html (Not a directory). Name another folder with --out.
+    verification.files.OutputError: Cannot write /dev/null/a.html (Not a directory). Name another folder with --out.
     """
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:

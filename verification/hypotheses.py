@@ -20,9 +20,7 @@ def slopes(evidence: Evidence) -> Hypothesis:
 def independence(evidence: Evidence) -> Hypothesis:
     """A2: the samples are linearly independent, mu > 0."""
     n, d = evidence.case.data.X.shape
-    return Hypothesis(
-        "A2", evidence.constants.mu > 0.0, f"mu = {evidence.constants.mu:.4g} with n = {n}, d = {d}"
-    )
+    return Hypothesis("A2", evidence.constants.mu > 0.0, f"mu = {evidence.constants.mu:.4g} with n = {n}, d = {d}")
 
 
 def normality(evidence: Evidence) -> Hypothesis:

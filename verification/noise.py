@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 import manifoldflow as mf
 from manifoldflow.errors import ManifoldflowError
@@ -28,11 +29,11 @@ BOOTSTRAPS = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class NoiseStudy:
-    """Errors of SGD, pulled back to M, against the flow at the same flow time.
+class ErrorStudy:
+    """Errors of SGD, pulled back to M, against the flow at one flow time, for several step sizes.
 
-    `bias` (k,): |mean over runs - flow|, with the runs' scatter taken out; `scatter` (k,): standard deviation of a run;
-    `order` its fitted exponent in the step size with a 95 % interval; `long_*`: one run with its times in the flow's clock.
+    `bias` (k,): |mean over runs - flow|, with the runs' scatter taken out; `scatter` (k,): standard deviation of
+    a run; `order`: the bias's fitted exponent in the step size, with a 95 % interval; `moved`: the flow's way.
     """
 
     step_sizes: Array
@@ -45,13 +46,27 @@ class NoiseStudy:
     horizon: float
     noise_std: float
     moved: float
-    long_times: Array
-    long_sharpness: Array
-    long_spread: Array
-    flow_spread: Array
+
+
+@dataclass(frozen=True, eq=False)
+class LongRun:
+    """One run at the largest step size: sharpness and spread of the units' features, and the flow's at those times."""
+
+    times: Array
+    sharpness: Array
+    spread: Array
     flow_sharpness: Array
-    long_step_size: float
-    long_noise_std: float
+    flow_spread: Array
+    step_size: float
+    noise_std: float
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseStudy:
+    """Label-noise SGD next to the flow."""
+
+    errors: ErrorStudy
+    long: LongRun
 
 
 def spread(Z: Array) -> Array:
@@ -62,9 +77,7 @@ def spread(Z: Array) -> Array:
 def study(evidence: Evidence) -> NoiseStudy:
     """Simulate SGD at several step sizes, several runs each, and once for longer."""
     if np.ptp(evidence.flow.sharpness) <= 1e-9 * evidence.flow.sharpness[0]:
-        raise NotStatedError(
-            "the sharpness does not fall along the flow, so there is no motion to compare with."
-        )
+        raise NotStatedError("the sharpness does not fall along the flow, so there is no motion to compare with.")
     try:
         return _study(evidence)
     except ManifoldflowError as error:
@@ -72,33 +85,29 @@ def study(evidence: Evidence) -> NoiseStudy:
 
 
 def _study(evidence: Evidence) -> NoiseStudy:
-    manifold, stable = evidence.manifold, stable_step_size(evidence.manifold, evidence.start)
+    etas = np.array(FRACTIONS) * stable_step_size(evidence.manifold, evidence.start)
+    return NoiseStudy(_error_study(evidence, etas), _long_run(evidence, float(etas[0])))
+
+
+def _error_study(evidence: Evidence, etas: Array) -> ErrorStudy:
     horizon = _time_of_drop(evidence)
-    etas = np.array(FRACTIONS) * stable
-    std = _noise_std(manifold.n, horizon, etas[0], COARSE_STEPS)
-    target = manifold.coordinates.reduce(evidence.flow.sol(horizon))
-    errors, steps = [], []
-    for k, eta in enumerate(etas):
-        run = _simulate(evidence, eta, std, horizon, n_runs=RUNS, stream=200 + k)
-        errors.append(
-            np.array([_pulled_back(evidence, theta) - target for theta in run.theta]).reshape(RUNS, -1)
-        )
-        steps.append(run.n_steps)
+    std = _noise_std(evidence.manifold.n, horizon, float(etas[0]), COARSE_STEPS)
+    ends = [_errors(evidence, float(eta), std, horizon, 200 + k) for k, eta in enumerate(etas)]
+    errors, steps = [end for end, _ in ends], np.array([count for _, count in ends])
     bias, scatter = np.array([_bias(e) for e in errors]), np.array([_scatter(e) for e in errors])
-    long = _long_run(evidence, etas[0])
-    return NoiseStudy(
-        step_sizes=etas,
-        steps=np.array(steps),
-        bias=bias,
-        scatter=scatter,
-        order=_slope(etas, bias),
-        order_interval=_bootstrap(etas, errors, evidence.rng(300)),
-        scatter_order=_slope(etas, scatter),
-        horizon=horizon,
-        noise_std=std,
-        moved=float(np.linalg.norm(target - manifold.coordinates.reduce(evidence.start))),
-        **long,
+    moved = float(np.linalg.norm(evidence.flow.sol(horizon) - evidence.start))
+    interval = _bootstrap(etas, errors, evidence.rng(300))
+    return ErrorStudy(
+        etas, steps, bias, scatter, _slope(etas, bias), interval, _slope(etas, scatter), horizon, std, moved
     )
+
+
+def _errors(evidence: Evidence, eta: float, std: float, horizon: float, stream: int) -> tuple[Array, int]:
+    """Differences from the flow, a run a row, and the number of steps."""
+    target = evidence.manifold.coordinates.reduce(evidence.flow.sol(horizon))
+    run = _simulate(evidence, eta, std, horizon, n_runs=RUNS, stream=stream)
+    ends = [_pulled_back(evidence, theta) - target for theta in run.theta]
+    return np.array(ends).reshape(RUNS, -1), run.n_steps
 
 
 def _time_of_drop(evidence: Evidence) -> float:
@@ -175,8 +184,8 @@ def _slope(etas: Array, values: Array) -> float:
 def _bootstrap(etas: Array, errors: list[Array], rng: np.random.Generator) -> tuple[float, float]:
     """95 % interval of the order: runs are drawn again with replacement within each step size.
 
-    A resample of R runs has on average (R - 1)/R of their scatter on top of it, which `_bias` takes out once more than it
-    should; the Gram matrix of the errors makes a resample cost O(R^2).
+    A resample repeats runs, and the product of a run with itself holds its scatter: only pairs of different runs
+    are averaged. The Gram matrix of the errors makes a resample cost O(R^2).
     """
     slopes = []
     grams = [e @ e.T for e in errors]
@@ -190,14 +199,14 @@ def _bootstrap(etas: Array, errors: list[Array], rng: np.random.Generator) -> tu
     return float(low), float(high)
 
 
-def _resampled_bias(gram: Array, chosen: Array) -> float:
+def _resampled_bias(gram: Array, chosen: NDArray[np.integer]) -> float:
     """Mean inner product of pairs of different runs in the resample: |mean error|^2 without the scatter."""
     sub = gram[np.ix_(chosen, chosen)]
     different = chosen[:, None] != chosen[None, :]
     return float(np.sqrt(max(sub[different].mean(), 0.0))) if different.any() else 0.0
 
 
-def _long_run(evidence: Evidence, eta: float) -> dict[str, object]:
+def _long_run(evidence: Evidence, eta: float) -> LongRun:
     manifold, flow = evidence.manifold, evidence.flow
     disagreement = spread(evidence.features)
     k = int(np.argmax(disagreement <= LONG_SPREAD * disagreement[0])) or len(flow.t) - 1
@@ -208,15 +217,15 @@ def _long_run(evidence: Evidence, eta: float) -> dict[str, object]:
     kept = times <= flow.t[-1]
     points = [_pulled_back(evidence, theta) for theta in run.recorded[:RECORDS, 0][kept]]
     flow_points = [manifold.coordinates.reduce(flow.sol(float(t))) for t in times[kept]]
-    return {
-        "long_times": times[kept],
-        "long_step_size": float(eta),
-        "long_noise_std": std,
-        "long_sharpness": _sharpness(manifold, points),
-        "flow_sharpness": _sharpness(manifold, flow_points),
-        "long_spread": _spreads(manifold, points) / disagreement[0],
-        "flow_spread": _spreads(manifold, flow_points) / disagreement[0],
-    }
+    return LongRun(
+        times=times[kept],
+        sharpness=_sharpness(manifold, points),
+        spread=_spreads(manifold, points) / disagreement[0],
+        flow_sharpness=_sharpness(manifold, flow_points),
+        flow_spread=_spreads(manifold, flow_points) / disagreement[0],
+        step_size=eta,
+        noise_std=std,
+    )
 
 
 def _sharpness(manifold: mf.ZeroLossManifold, points: list[Array]) -> Array:

@@ -77,9 +77,7 @@ def onto_manifold(manifold: ZeroLossManifold, theta: Array) -> Array | None:
     return manifold.coordinates.expand(W) + manifold.coordinates.orthogonal_part(theta)
 
 
-def random_points(
-    manifold: ZeroLossManifold, rng: np.random.Generator, scales: Iterable[float]
-) -> tuple[Array, ...]:
+def random_points(manifold: ZeroLossManifold, rng: np.random.Generator, scales: Iterable[float]) -> tuple[Array, ...]:
     """One random point of M for each scale, those that are found."""
     points = []
     for scale in scales:

@@ -57,8 +57,8 @@ class Hypothesis:
 class Check:
     """One measured number against one bound.
 
-    `margin` is the distance to failing over max(|bound|, tolerance), negative where the check fails; `uncertainty` is the
-    statistical error of `measured`: a violation within it is not decided.
+    `margin` is the distance to failing over max(|bound|, tolerance), negative where the check fails;
+    `uncertainty` is the statistical error of `measured`: a violation within it is not decided.
     """
 
     quantity: str
@@ -138,7 +138,7 @@ class Statement:
     Args:
         id: "S1" ...; title: a few words; formula: LaTeX; source: where it comes from.
         hypotheses: each examines the case and says whether it is met there.
-        measure: computes the conclusion's numbers; raises `NotStatedError` where there is no conclusion to test.
+        measure: computes the conclusion's numbers; raises `NotStatedError` where there is nothing to test.
         blind_spot: what the measurement would not notice.
     """
 
@@ -157,15 +157,9 @@ class Statement:
         try:
             measured = self.measure(evidence)
         except NotStatedError as error:
-            return self._verdict(
-                evidence, "does not apply", _because(missing, str(error)), found, Measurement(())
-            )
-        except (
-            ManifoldflowError
-        ) as error:  # a point or a step of the measurement is out of the solvers' reach
-            return self._verdict(
-                evidence, "inconclusive", _because(missing, str(error)), found, Measurement(())
-            )
+            return self._verdict(evidence, "does not apply", _because(missing, str(error)), found, Measurement(()))
+        except ManifoldflowError as error:  # a point or a step of the measurement is out of the solvers' reach
+            return self._verdict(evidence, "inconclusive", _because(missing, str(error)), found, Measurement(()))
         status, reason = _judge(measured.checks, missing)
         if status == "inconclusive" and not evidence.flow.success:
             reason += f" The flow: {evidence.flow.message}"
@@ -207,9 +201,7 @@ def _judge(checks: tuple[Check, ...], missing: tuple[Hypothesis, ...]) -> tuple[
         return "fails", _because(missing, f"{first.quantity} is on the wrong side of the bound.")
     if missing:
         seen = (
-            "the conclusion was observed all the same"
-            if first.status == "holds"
-            else "the measurement does not decide"
+            "the conclusion was observed all the same" if first.status == "holds" else "the measurement does not decide"
         )
         return "does not apply", _because(missing, f"{seen}, which the statement does not predict.")
     if first.status == "inconclusive":

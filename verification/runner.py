@@ -44,7 +44,7 @@ def verify(
         processes: cases run in that many processes of one BLAS thread each; 0: one after another in this one.
 
     Returns:
-        An immutable `VerificationReport`; after Ctrl-C one with `interrupted` set and the cases that were finished.
+        An immutable `VerificationReport`; after Ctrl-C one with `interrupted` set and what was finished.
 
     Raises:
         ManifoldflowError: a case cannot be set up. InputError: an unknown statement.

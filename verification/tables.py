@@ -97,8 +97,7 @@ def align(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
     lines = []
     for row in rows:
         cells = [
-            cell.rjust(w) if k in right else cell.ljust(w)
-            for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(w) if k in right else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
     return lines

@@ -107,9 +107,7 @@ def unit_source(unit: UnitFunction, version: str) -> str:
     """
     pointwise = derive(unit).pointwise
     table = "\n".join(f"{_label(entry):<10}{entry.record}" for entry in pointwise)
-    header = _HEADER.format(
-        formula=unit.psi, version=version, own=", ".join(unit.own) or "none", p=unit.p, table=table
-    )
+    header = _HEADER.format(formula=unit.psi, version=version, own=", ".join(unit.own) or "none", p=unit.p, table=table)
     functions = [_function(unit, group, pointwise) for group in GROUPS]
     if unit.phi is not None:
         functions.append(_phi_function(pointwise))
@@ -130,7 +128,9 @@ def _function(unit: UnitFunction, group: Group, pointwise: Iterable[PointwiseExp
     body, names = _straight_line(program, places)
     for label, number in program.outputs:
         body.extend(_stores(entries[label], names[number], group))
-    loops = ["    for j in range(z.shape[0]):"] + (["        for i in range(z.shape[1]):"] if group.over_samples else [])
+    loops = ["    for j in range(z.shape[0]):"] + (
+        ["        for i in range(z.shape[1]):"] if group.over_samples else []
+    )
     indent = "            " if group.over_samples else "        "
     start = (["    f[:] = 0.0"] if group.over_samples and "psi" in group.names else []) + (
         ["    total = 0.0"] if group.total else []

@@ -50,8 +50,8 @@ class Kernel:
         folder: where the generated file lives.
 
     >>> kernel = load_kernel(UnitFunction("z**3 + z"))
-    >>> kernel.source.splitlines()[0]
-    '\"""Pointwise functions of the unit psi = a*(z**3 + z)'
+    >>> kernel.source.splitlines()[0].strip('"')
+    'Pointwise functions of the unit psi = a*(z**3 + z)'
     >>> kernel.table(np.array([2.0])).ravel()
     array([10., 13., 12.,  6.])
     """

@@ -135,7 +135,9 @@ def _points(dimension: int) -> list[tuple[mpmath.mpf, ...]]:
     for trial in range(40):
         row = primes[trial * dimension : (trial + 1) * dimension]
         signs = (-1 if (trial + k) % 2 and trial < 20 else 1 for k in range(dimension))
-        points.append(tuple(sign * (mpmath.sqrt(p) % 1 + mpmath.mpf(1) / 8) for sign, p in zip(signs, row, strict=True)))
+        points.append(
+            tuple(sign * (mpmath.sqrt(p) % 1 + mpmath.mpf(1) / 8) for sign, p in zip(signs, row, strict=True))
+        )
     return points
 
 
@@ -148,12 +150,10 @@ def _agrees_at(program: Program, expressions: dict[str, sp.Expr], point: dict, v
     for name, number in wanted.items():
         if abs(got[name] - number) > mpmath.mpf(10) ** (-DIGITS) * (1 + abs(number)):
             raise CodegenError(
-                f"Pass {stage!r} changed {name}: {mpmath.nstr(got[name], 20)} for {mpmath.nstr(number, 20)} at {values}. "
+                f"Pass {stage!r} changed {name} from {mpmath.nstr(number, 20)} to {mpmath.nstr(got[name], 20)} at {values}. "
                 "This is a defect of the code generator; please report the formula."
             )
     return True
-
-
 
 
 def _by_evalf(expression: sp.Expr, point: dict) -> mpmath.mpf | None:

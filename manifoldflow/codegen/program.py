@@ -1,7 +1,7 @@
 """The flat typed program between SymPy and the kernel source.
 
-A program is a list of instructions in single-assignment form: instruction k defines value k. It is small enough to print,
-to evaluate at any precision (which is how every pass is checked), and to emit as straight-line code.
+A program is a list of instructions in single-assignment form: instruction k defines value k. It is small enough to
+print, to evaluate at any precision (which is how every pass is checked), and to emit as straight-line code.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ def explicit_advance(state, problem, work, record, control, A, b, error_weights,
     """Advance until the record is full or there is a reason to stop; returns the reason.
 
     A (k, k), b (k,), error_weights (k + 1,) and dense_weights (k + 1, 4) are the tableau as SciPy's solvers hold it;
-    `order` is that of the step's error estimate. Stages leave the manifold by no more than the method's error, and every
-    accepted point is projected back onto it.
+    `order` is that of the step's error estimate. Stages leave the manifold by no more than the method's error, and
+    every accepted point is projected back onto it.
     """
     trial = new_trial(state.W)
     stages = np.empty((A.shape[0] + 1, *state.W.shape))

@@ -54,7 +54,7 @@ class Workspace(NamedTuple):
 
 @jit
 def workspace(m, n, p):
-    """A fresh workspace for m units of p own parameters and n samples; lam and scratch have one row, as the solvers want it."""
+    """A fresh workspace for m units of p own parameters and n samples; rows of lam are right-hand sides."""
     v = 1 + p
     return Workspace(
         np.empty((m, n)),

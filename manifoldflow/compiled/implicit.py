@@ -1,8 +1,8 @@
 """Linearly implicit (Rosenbrock) steps for the sharpness flow with the block structure of its Jacobian.
 
 With V = -grad F, V' = -(D - J^T K^{-1} N), where D has one block a unit and N = N1 + J D has n rows. The system
-(I - c V') k = b, c = gamma h, is the same as S k - J^T w = b, (J - c N1) k = J b with S = I + c D: one (r + p) x (r + p)
-factorisation a unit and one n x n Schur complement (J - c N1) S^{-1} J^T. No matrix of the size of all parameters.
+(I - c V') k = b, c = gamma h, is the same as S k - J^T w = b, (J - c N1) k = J b with S = I + c D: one (r + p) x (r +
+p) factorisation a unit and one n x n Schur complement (J - c N1) S^{-1} J^T. No matrix of the size of all parameters.
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import add_multiple, apply_blocks, apply_jacobian, copy_scaled, gradient, preactivations, second_derivatives
+from .geometry import (
+    add_multiple,
+    apply_blocks,
+    apply_jacobian,
+    copy_scaled,
+    gradient,
+    preactivations,
+    second_derivatives,
+)
 from .lapack import cholesky, cholesky_solve, gemm, lu, lu_solve
 from .options import jit
 from .stepping import (
@@ -29,7 +37,9 @@ from .stepping import (
 
 
 class Factors(NamedTuple):
-    """Factors of I - c V': blocks S (Cholesky, or LU where indefinite), columns S^{-1} J^T, the Schur complement's LU."""
+    """Factors of I - c V': blocks S (Cholesky, or LU where indefinite), columns S^{-1} J^T, the Schur complement's
+    LU.
+    """
 
     blocks: np.ndarray
     pivots: np.ndarray
@@ -166,9 +176,10 @@ def solve(problem, work, factors, rhs):
 def implicit_advance(state, problem, work, record, control, gamma, A, C, dense_weights, order):
     """Advance until the record is full or there is a reason to stop; returns the reason.
 
-    A (k, k) and C (k, k) are a Rosenbrock tableau in the form that needs no product with the Jacobian (Hairer and Wanner
-    II, IV.7): (I / (gamma h) - V') u_i = V(W + sum A_ij u_j) + sum C_ij u_j / h. The method is stiffly accurate: the last
-    stage value plus its u is the trial point, and that u the error estimate. dense_weights is (3, k).
+    A (k, k) and C (k, k) are a Rosenbrock tableau in the form that needs no product with the Jacobian (Hairer and
+    Wanner II, IV.7): (I / (gamma h) - V') u_i = V(W + sum A_ij u_j) + sum C_ij u_j / h. The method is stiffly
+    accurate: the last stage value plus its u is the trial point, and that u the error estimate. dense_weights is (3,
+    k).
     """
     trial = new_trial(state.W)
     stages = np.empty((A.shape[0], *state.W.shape))
@@ -214,7 +225,7 @@ def _stages(state, problem, work, factors, stages, trial, h, gamma, A, C):
 
 @jit
 def _dense(state, stages, trial, dense_weights):
-    """Coefficients of (1 - x) W + x (W_new + (1 - x) (d1 + x (d2 + x d3))), d = dense_weights . stages, in powers of x."""
+    """Powers of x in (1 - x) W + x (W_new + (1 - x) (d1 + x (d2 + x d3))), d = dense_weights . stages."""
     trial.dense[:] = 0.0
     add_multiple(trial.dense[0], 1.0, trial.W)
     add_multiple(trial.dense[0], -1.0, state.W)

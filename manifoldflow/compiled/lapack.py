@@ -1,8 +1,9 @@
 """Dense linear algebra inside compiled code: SciPy's own BLAS and LAPACK, called without allocation.
 
-Numba's linear algebra allocates and copies; the integrators must not. The routines SciPy exports for Cython are bound by
-name, so that compiled code that calls them can be cached on disk. Matrices are row-major; their last axis is contiguous,
-their first may be strided. With NUMBA_DISABLE_JIT=1 the same functions run through SciPy's Python interface.
+Numba's linear algebra allocates and copies; the integrators must not. The routines SciPy exports for Cython are bound
+by name, so that compiled code that calls them can be cached on disk. Matrices are row-major; their last axis is
+contiguous, their first may be strided. With NUMBA_DISABLE_JIT=1 the same functions run through SciPy's Python
+interface.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from .sealed import SealedCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# error_model="numpy": a division by zero gives inf, which the callers look for. Contraction to fused multiply-add is the
-# only liberty with rounding; it gives the same bits for any number of threads.
+# With NumPy's error model a division by zero gives inf, which the callers look for. Contraction to fused multiply-add
+# is the only liberty with rounding; it gives the same bits for any number of threads.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 

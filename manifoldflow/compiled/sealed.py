@@ -2,8 +2,8 @@
 
 Numba loads whatever its cache files hold, so a damaged one can crash the process; and it looks at the source file of a
 function only, not at those of the functions compiled into it. Here each file `x` gets a companion `x.sha256` with its
-hash and that of this package's sources; before a function is loaded, files without a matching companion are deleted, and
-Numba compiles again.
+hash and that of this package's sources; before a function is loaded, files without a matching companion are deleted,
+and Numba compiles again.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def sgd_steps(Z, c, moved, problem, a, step_size, batch, kind, std, n_steps, rng
     """Take n_steps in place; returns the number taken, fewer when an error f_i - y_i leaves [-limit, limit].
 
     batch = 0 is the full batch: the gradient of the sum over all samples, each with its own noise. Otherwise the mean
-    gradient of `batch` samples drawn with replacement. a is (n, m); rows (b,), g (b, 1 + p, m) and scaled (n, m) are room
-    to write in, b the number of samples a step.
+    gradient of `batch` samples drawn with replacement. a is (n, m); rows (b,), g (b, 1 + p, m) and scaled (n, m) are
+    room to write in, b the number of samples a step.
     """
     n = Z.shape[0]
     n_rows = rows.shape[0]

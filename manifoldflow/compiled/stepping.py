@@ -9,7 +9,9 @@ import numpy as np
 from .geometry import add_multiple, gradient, newton_projection, norm
 from .options import jit
 
-RUNNING, REACHED_END, STATIONARY, STEP_UNDERFLOW, NOT_FINITE, PROJECTION_FAILED, SINGULAR, BUFFER_FULL, STEP_LIMIT = range(9)
+RUNNING, REACHED_END, STATIONARY, STEP_UNDERFLOW, NOT_FINITE, PROJECTION_FAILED, SINGULAR, BUFFER_FULL, STEP_LIMIT = (
+    range(9)
+)
 
 
 class Control(NamedTuple):
@@ -93,7 +95,9 @@ def initialise(state, problem, work, control):
         return STATIONARY
     if state.scalars[H] <= 0.0:
         scale = error_norm(state.grad, state.W, state.W, control)
-        state.scalars[H] = min(0.01 / scale * control.rtol**-0.25 if scale > 0.0 else 1.0, control.t_end - state.scalars[T])
+        state.scalars[H] = min(
+            0.01 / scale * control.rtol**-0.25 if scale > 0.0 else 1.0, control.t_end - state.scalars[T]
+        )
     return RUNNING
 
 

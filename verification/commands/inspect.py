@@ -21,20 +21,19 @@ def inspect(case: Case) -> tuple[str, dict[str, Any]]:
     False
     """
     evidence = Evidence(case)
-    hypotheses = {
-        statement.id: [needed(evidence) for needed in statement.hypotheses] for statement in STATEMENTS
-    }
+    hypotheses = {statement.id: [needed(evidence) for needed in statement.hypotheses] for statement in STATEMENTS}
     named = {hypothesis.name: hypothesis for found in hypotheses.values() for hypothesis in found}
+    constants = _constants(evidence)
     numbers = {
         "case": case.name,
-        "constants": _constants(evidence),
+        "constants": constants,
         "assumptions": {name: {"met": item.met, "detail": item.detail} for name, item in named.items()},
         "statements": {
             name: {"applies": all(item.met for item in found), "needs": [item.name for item in found]}
             for name, found in hypotheses.items()
         },
     }
-    return _text(case, numbers["constants"], named, hypotheses), numbers
+    return _text(case, constants, named, hypotheses), numbers
 
 
 def _constants(evidence: Evidence) -> dict[str, float]:
@@ -70,9 +69,7 @@ def _text(
     lines += align([(name, number(value)) for name, value in constants.items()], {1})
     lines += [
         "",
-        *align(
-            [(item.name, "met" if item.met else "NOT met", item.detail) for item in named.values()], set()
-        ),
+        *align([(item.name, "met" if item.met else "NOT met", item.detail) for item in named.values()], set()),
         "",
     ]
     titles = {statement.id: statement.title for statement in STATEMENTS}

@@ -87,9 +87,7 @@ def _compare(evidence: Evidence, run: SGDRun) -> dict[str, float]:
     return {
         "loss": float(run.loss.mean()),
         "sharpness at the start": float(flow.sharpness[0]),
-        "sharpness of SGD": float(np.mean([manifold.sharpness(p) for p in points]))
-        if points
-        else float("nan"),
+        "sharpness of SGD": float(np.mean([manifold.sharpness(p) for p in points])) if points else float("nan"),
         "sharpness of the flow": manifold.sharpness(flow.sol(time)),
         "smallest sharpness of the flow": float(flow.sharpness[-1]),
     }

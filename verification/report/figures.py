@@ -57,22 +57,24 @@ def decay(case: CaseReport) -> tuple[str, Figure]:
     if not facts["failing_assumptions"]:
         _predictions(axes, t, flow, facts, best)
     _time_axis(axes, t)
-    _log_axis(axes.yaxis)
+    _logarithmic(axes, "y")
     axes.legend(fontsize=7.5, loc="lower left")
     return "Excess sharpness F - F* and gradient norm along the flow, and the bounds of S13 and S4 (dashed).", figure
 
 
-def _log_axis(axis: Axis) -> None:
-    """Logarithmic with a few labelled ticks: each label is a formula to typeset."""
-    axis._set_axes_scale("log")
-    axis.set_major_locator(LogLocator(numticks=7))
-    axis.set_minor_locator(NullLocator())
+def _logarithmic(axes: Axes, *names: str) -> None:
+    """Logarithmic axes with a few labelled ticks: each label is a formula to typeset."""
+    for name in names:
+        axes.set(**{f"{name}scale": "log"})
+        axis: Axis = getattr(axes, f"{name}axis")
+        axis.set_major_locator(LogLocator(numticks=7))
+        axis.set_minor_locator(NullLocator())
 
 
 def _time_axis(axes: Axes, t: Any) -> None:
     """Logarithmic, from the first step or 1e-9 of the whole."""
     first = float(t[t > 0.0][0]) if np.any(t > 0.0) else 1.0
-    _log_axis(axes.xaxis)
+    _logarithmic(axes, "x")
     axes.set_xlim(max(first, 1e-9 * float(t[-1])), max(float(t[-1]), 1.001 * first))
 
 
@@ -105,7 +107,7 @@ def singular_values(case: CaseReport) -> tuple[str, Figure]:
         axes.plot(t[kept], column[kept], color=BLUE if k == 0 else ORANGE, alpha=1.0 if k < 2 else 0.45,
                   label={0: "largest", 1: "the others"}.get(k))
     _time_axis(axes, t)
-    _log_axis(axes.yaxis)
+    _logarithmic(axes, "y")
     axes.legend(fontsize=7.5, loc="lower left")
     return "The largest singular values of the feature matrix Z along the flow: all but the first vanish.", figure
 
@@ -122,7 +124,7 @@ def smallest_eigenvalue(case: CaseReport) -> tuple[str, Figure]:
     positive = values > 0.0
     axes.plot(norms[positive], values[positive], "o", color=BLUE, markersize=4, label="positive")
     axes.plot(norms[~positive], values[~positive], "s", color=RED, markersize=5, label="negative")
-    _log_axis(axes.xaxis)
+    _logarithmic(axes, "x")
     _signed_axis(axes, values, facts["convexity_kappa_2"])
     axes.axhline(0.0, color=GREY, linewidth=0.7)
     axes.legend(fontsize=7.5, loc="best")
@@ -143,24 +145,24 @@ def _signed_axis(axes: Axes, values: Any, bound: float) -> None:
 
 def noise_against_flow(case: CaseReport) -> tuple[str, Figure]:
     """Sharpness and disagreement of the units: one SGD run and the flow, in flow time."""
-    found = case.series["noise"]
+    found = case.series["noise"]["long"]
     figure, axes = _axes("flow time t", "relative to the start", "Label-noise SGD and the flow")
-    t, start = np.asarray(found["long_times"]), np.asarray(case.series["flow"]["sharpness"])[0]
+    t, start = np.asarray(found["times"]), np.asarray(case.series["flow"]["sharpness"])[0]
     for name, colour, values, flow_values in (
-        ("F", BLUE, np.asarray(found["long_sharpness"]) / start, np.asarray(found["flow_sharpness"]) / start),
-        ("disagreement of the units", ORANGE, np.asarray(found["long_spread"]), np.asarray(found["flow_spread"])),
+        ("F", BLUE, np.asarray(found["sharpness"]) / start, np.asarray(found["flow_sharpness"]) / start),
+        ("disagreement of the units", ORANGE, np.asarray(found["spread"]), np.asarray(found["flow_spread"])),
     ):
         axes.plot(np.r_[0.0, t], np.r_[1.0, flow_values], color=colour, label=f"{name}, flow")
         axes.plot(t, values, "o", color=colour, markersize=3.5, label=f"{name}, SGD")
     axes.set_ylim(0.0, 1.05)
     axes.legend(fontsize=7.5)
-    eta, std = found["long_step_size"], found["long_noise_std"]
+    eta, std = found["step_size"], found["noise_std"]
     return f"One run of label-noise SGD (step size {eta:.3g}, noise {std:.3g}), pulled back to M, and the flow.", figure
 
 
 def order(case: CaseReport) -> tuple[str, Figure]:
     """Error against step size, log-log, with the fitted line."""
-    found = case.series["noise"]
+    found = case.series["noise"]["errors"]
     figure, axes = _axes("step size", "distance from the flow", "Error against step size")
     etas, bias, scatter = (np.asarray(found[name]) for name in ("step_sizes", "bias", "scatter"))
     low, high = found["order_interval"]
@@ -170,8 +172,8 @@ def order(case: CaseReport) -> tuple[str, Figure]:
     for values, slope, colour in ((bias, 1.0, BLUE), (scatter, found["scatter_order"], ORANGE)):
         if np.all(values > 0.0):
             axes.plot(etas, np.exp(np.mean(np.log(values))) * (etas / centre) ** slope, "--", color=colour, linewidth=1.0)
+    _logarithmic(axes, "x", "y")
     for axis, values in ((axes.xaxis, etas), (axes.yaxis, _spaced(bias, scatter))):
-        _log_axis(axis)
         axis.set_ticks(values, [f"{value:.2g}" for value in values])
     axes.legend(fontsize=7.5)
     return "Distance of SGD from the flow at a fixed flow time; the dashed blue line has slope 1.", figure

@@ -6,12 +6,13 @@ import io
 import re
 from functools import lru_cache
 from html import escape
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "manifoldflow",
     "svg.fonttype": "path",
     "mathtext.fontset": "cm",

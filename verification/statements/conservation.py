@@ -26,22 +26,15 @@ def residual(evidence: Evidence) -> Check:
 
 def orthogonal_motion(evidence: Evidence) -> Check:
     """The orthogonal part of the gradient and of the flow's motion, relative to the whole."""
-    parts = [
-        _orthogonal_share(evidence, evidence.manifold.gradient(point.theta))
-        for point in evidence.random_points
-    ]
+    parts = [_orthogonal_share(evidence, evidence.manifold.gradient(point.theta)) for point in evidence.random_points]
     theta = evidence.flow.theta
     parts.append(_orthogonal_share(evidence, theta[-1] - theta[0]))
-    return Check(
-        "part of the motion orthogonal to the data", max(parts), "<=", 0.0, 1e-11, "rounding", len(parts)
-    )
+    return Check("part of the motion orthogonal to the data", max(parts), "<=", 0.0, 1e-11, "rounding", len(parts))
 
 
 def _orthogonal_share(evidence: Evidence, vector: Array) -> float:
     size = float(np.linalg.norm(vector))
-    return (
-        float(np.linalg.norm(evidence.manifold.coordinates.orthogonal_part(vector))) / size if size else 0.0
-    )
+    return float(np.linalg.norm(evidence.manifold.coordinates.orthogonal_part(vector))) / size if size else 0.0
 
 
 def same_vector(evidence: Evidence) -> Check:

@@ -20,9 +20,7 @@ def within(evidence: Evidence) -> Check:
     """Largest distance of a pre-activation from the interval's centre, over half its length."""
     low, high = evidence.constants.interval
     features = evidence.features
-    share = max(features.max() - (low + high) / 2.0, (low + high) / 2.0 - features.min()) / (
-        (high - low) / 2.0
-    )
+    share = max(features.max() - (low + high) / 2.0, (low + high) / 2.0 - features.min()) / ((high - low) / 2.0)
     return Check(
         "reach of z over the interval known at t = 0",
         float(share),

@@ -39,8 +39,7 @@ def decay(evidence: Evidence, entry: int) -> Check:
     rates = _rates(evidence.flow.t[entry:], evidence.flow.gradient_norm[entry:])
     bound = 2.0 * evidence.constants.convexity(KAPPA)
     reason = (
-        "1e-3: relative error of the gradient where it is above 1000 times its stopping value, "
-        "rtol 1e-8 and rounding"
+        "1e-3: relative error of the gradient where it is above 1000 times its stopping value, rtol 1e-8 and rounding"
     )
     return Check(
         "-d/dt log |grad F|^2 after entry",
@@ -90,9 +89,7 @@ def curvature_along_gradient(evidence: Evidence, radius: float) -> Check:
 def time_of_entry(evidence: Evidence, entry: int, radius: float) -> Check:
     """The first time with |grad F| <= r."""
     reason = "exact: the first computed point inside, at or after the crossing"
-    return Check(
-        "time of entry", float(evidence.flow.t[entry]), "<=", _latest(evidence, radius), 0.0, reason, 1
-    )
+    return Check("time of entry", float(evidence.flow.t[entry]), "<=", _latest(evidence, radius), 0.0, reason, 1)
 
 
 def _latest(evidence: Evidence, radius: float) -> float:
@@ -102,9 +99,7 @@ def _latest(evidence: Evidence, radius: float) -> float:
 def staying(evidence: Evidence, entry: int, radius: float) -> Check:
     """Largest |grad F| after entry, over r."""
     after = evidence.flow.gradient_norm[entry:]
-    return Check(
-        "max |grad F| / r after entry", float(after.max() / radius), "<=", 1.0, 1e-9, "rounding", after.size
-    )
+    return Check("max |grad F| / r after entry", float(after.max() / radius), "<=", 1.0, 1e-9, "rounding", after.size)
 
 
 STATEMENT = Statement(

@@ -27,8 +27,7 @@ def global_inequality(evidence: Evidence) -> Check:
     """
     best, flow = evidence.minimum.sharpness, evidence.flow
     pairs = [
-        (point.gradient_norm**2 / point.constants.global_rate(), point.sharpness)
-        for point in evidence.random_points
+        (point.gradient_norm**2 / point.constants.global_rate(), point.sharpness) for point in evidence.random_points
     ]
     pairs += list(zip(flow.gradient_norm**2 / evidence.constants.global_rate(), flow.sharpness, strict=True))
     ratios = [left / (sharpness - best) for left, sharpness in pairs if sharpness - best > RESOLVED * best]
@@ -44,9 +43,7 @@ def exponential(evidence: Evidence) -> Check:
     kept = (excess > RESOLVED * best) & (flow.t > 0.0)
     shares = -np.log(excess[kept] / excess[0]) / (evidence.constants.global_rate() * flow.t[kept])
     measured = float(shares.min()) if shares.size else float("nan")
-    return Check(
-        "mean rate of decay of F - F* over the bound", measured, ">=", 1.0, 1e-4, "the same", int(kept.sum())
-    )
+    return Check("mean rate of decay of F - F* over the bound", measured, ">=", 1.0, 1e-4, "the same", int(kept.sum()))
 
 
 def convex_segments(evidence: Evidence) -> Check:
@@ -59,9 +56,7 @@ def convex_segments(evidence: Evidence) -> Check:
     pairs = [(points[k], points[(k + 1) % len(points)]) for k in range(0, min(2 * PAIRS, len(points)), 2)]
     values = [_gap(evidence, *pair) for pair in pairs]
     reason = "rounding; the inverse of phi is found by bisection"
-    return Check(
-        "gap below the chord of F in q, over its bound", min(values), ">=", 1.0, 1e-6, reason, len(values)
-    )
+    return Check("gap below the chord of F in q, over its bound", min(values), ">=", 1.0, 1e-6, reason, len(values))
 
 
 def _gap(evidence: Evidence, first: Point, second: Point) -> float:

@@ -4,46 +4,41 @@ from __future__ import annotations
 
 from verification import hypotheses
 from verification.evidence import Evidence
-from verification.noise import RUNS, NoiseStudy
+from verification.noise import RUNS, ErrorStudy, LongRun
 from verification.records import Check, Measurement, Statement
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Fitted order of the mean error; the units' disagreement at the end of a longer run, against the
-    flow's.
-    """
-    found = evidence.noise
-    scatter = (
-        f"One run scatters about the mean by {found.scatter[-1]:.3g} at the smallest step size, "
-        f"of fitted order {found.scatter_order:.2f}"
+    """Fitted order of the mean error; the units' disagreement at the end of a longer run, against the flow's."""
+    errors = evidence.noise.errors
+    note = (
+        f"A run scatters about the mean by {errors.scatter[-1]:.3g} at the smallest step size, against a bias of "
+        f"{errors.bias[-1]:.3g}; the scatter's fitted order is {errors.scatter_order:.2f}. The theory "
+        f"of fluctuations about "
+        "a mean gives 1/2 for n > 1: first order is a statement about the mean."
     )
-    return Measurement(
-        (order(found), agreement(found)), (f"{scatter}: for n > 1 a single run follows to order 1/2 only.",)
-    )
+    return Measurement((order(errors), agreement(evidence.noise.long)), (note,))
 
 
-def order(found: NoiseStudy) -> Check:
+def order(errors: ErrorStudy) -> Check:
     """Exponent of the mean error in the step size."""
-    low, high = found.order_interval
+    low, high = errors.order_interval
     return Check(
         "fitted order of |mean SGD - flow| in the step size",
-        found.order,
+        errors.order,
         "==",
         1.0,
         0.3,
-        "terms of higher order: the step sizes are up to 0.4 of the stable one; the interval is a 95 "
-        "% bootstrap",
-        RUNS * found.step_sizes.size,
+        "terms of higher order, at step sizes up to 0.4 of the stable one; uncertainty: 95 % bootstrap",
+        RUNS * errors.step_sizes.size,
         uncertainty=(high - low) / 2.0,
     )
 
 
-def agreement(found: NoiseStudy) -> Check:
-    """Difference of the units' disagreement, SGD minus flow, at the end of the long run; both are 1 at
-    the start.
-    """
+def agreement(run: LongRun) -> Check:
+    """Difference of the units' disagreement, SGD minus flow, at the end of the long run; both are 1 at the start."""
     reason = "0.15 of the initial disagreement: one run, at 0.4 of the stable step size"
-    measured = float(found.long_spread[-1] - found.flow_spread[-1])
+    measured = float(run.spread[-1] - run.flow_spread[-1])
     return Check("disagreement of the units, SGD - flow, initially 1", measured, "==", 0.0, 0.15, reason, 1)
 
 

@@ -18,16 +18,10 @@ def measure(evidence: Evidence) -> Measurement:
     inside = [point for point in near if point.gradient_norm <= radius]
     kept = [point for point in inside if _excess(evidence, point) > RESOLVED * evidence.minimum.sharpness]
     bound = 2.0 * evidence.constants.convexity(KAPPA)
-    measured = min(
-        (point.gradient_norm**2 / _excess(evidence, point) for point in kept), default=float("nan")
-    )
+    measured = min((point.gradient_norm**2 / _excess(evidence, point) for point in kept), default=float("nan"))
     reason = "1e-4: rounding of F (1e-13) over the smallest F - F* that is kept (1e-9 F*)"
-    check = Check(
-        "|grad F|^2 / (F - F*), kappa = 2", float(measured), ">=", bound, 1e-4 * bound, reason, len(kept)
-    )
-    return Measurement(
-        (check,), (f"{len(inside) - len(kept)} points with F - F* below 1e-9 F* were left out.",)
-    )
+    check = Check("|grad F|^2 / (F - F*), kappa = 2", float(measured), ">=", bound, 1e-4 * bound, reason, len(kept))
+    return Measurement((check,), (f"{len(inside) - len(kept)} points with F - F* below 1e-9 F* were left out.",))
 
 
 def _excess(evidence: Evidence, point: Point) -> float:

@@ -15,10 +15,7 @@ AMPLITUDES = (1e-3, 1e-2, 1e-1, 0.5, 1.0) * 4
 def measure(evidence: Evidence) -> Measurement:
     """F at the flow's end against F*; F elsewhere not below F*."""
     lowest = nothing_below(evidence)
-    note = (
-        f"F* = {evidence.minimum.sharpness:.10g} by the formula; F = "
-        f"{evidence.flow.sharpness[0]:.6g} at the start"
-    )
+    note = f"F* = {evidence.minimum.sharpness:.10g} by the formula; F = {evidence.flow.sharpness[0]:.6g} at the start"
     return Measurement((end_value(evidence), lowest), (note,))
 
 

@@ -38,11 +38,7 @@ def _distance_left(evidence: Evidence, largest: float) -> tuple[float, str]:
     """How far from rank one Z may be, since the flow is stopped at a small gradient and not at none."""
     each = evidence.distance_left
     if each is None:
-        return (
-            1e-4,
-            "flow stopped at 1e-10 of the initial Euclidean gradient; S6 gives no bound here, 1e-4 "
-            "is a choice",
-        )
+        return 1e-4, "1e-4 is a choice: S6 gives no bound here"
     total = np.sqrt(evidence.manifold.m) * np.linalg.norm(each)
     return float(total / largest + 1e-13), "distance that S6 allows at the gradient where the flow stopped"
 
@@ -77,9 +73,7 @@ def _ratio(evidence: Evidence, point: Point) -> float:
     """
     table = activation_table(evidence.manifold, point.Z)
     bound = (
-        np.sqrt(evidence.constants.mu)
-        * np.abs(table[1]).min()
-        * _disagreement(table[2], evidence.manifold.problem.s)
+        np.sqrt(evidence.constants.mu) * np.abs(table[1]).min() * _disagreement(table[2], evidence.manifold.problem.s)
     )
     resolved = point.gradient_norm > 1e4 * evidence.gradient_rounding(point.theta)
     return float(point.gradient_norm / bound) if resolved and bound > 0.0 else float("nan")

@@ -1,0 +1,291 @@
+"""The machine checks: they pass on every record, and refuse every wrong variant in each of the three ways."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sympy import Add, Integer, Mul, Rational, Sum, Tuple
+
+from derivations import DerivationError, Record, UnitFunction, activations, derive, derive_general
+from derivations import symbols as sym
+from derivations.blocks import each
+from derivations.checks import CheckResult, check, check_symbolic
+from derivations.checks.automatic import AutogradSpace
+from derivations.checks.certificates import check_certificate
+from derivations.checks.definitions import DEFINITIONS
+from derivations.checks.digits import DigitSpace, exactly
+from derivations.checks.inequalities import admissible_interval
+from derivations.checks.numbers import Degree, Sized, sized
+from derivations.checks.points import find_point
+from derivations.checks.result import unchecked, verdict
+from derivations.checks.space import Point, eliminate
+from derivations.functions import ActivationDerivative, UnitDerivative
+
+MIXED = UnitFunction("a*c*(z**3 + z) + b**2*sin(z) + 0.3*a*b", own=("c", "b"))
+UNITS = [
+    activations.cubic(),
+    activations.sinh(),
+    activations.tanh(),
+    activations.softplus(),
+    UnitFunction("log(z)"),
+    UnitFunction("sqrt(z)"),
+    UnitFunction("sin(a*z)"),
+    UnitFunction("c*tanh(z)", own=("c",)),
+    MIXED,
+    UnitFunction("a*(u**2 - v**2)", own=("u", "v")),
+]
+METHODS = ("symbolic", "fifty digits", "autograd")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_every_record_passes_in_all_three_ways(unit):
+    derivation = derive(unit)
+    results = derivation.check()
+    assert [result for result in results if not result.passed] == []
+    assert [(x.record, x.method) for x in results] == [(r.name, method) for r in derivation.records for method in METHODS]
+    assert all(x.detail and 0 <= x.deviation <= x.tolerance for x in results)
+
+
+def test_another_seed_tries_another_point():
+    record, unit = derive(activations.cubic())["sharpness"], activations.cubic()
+    first, second = (check(record, unit, rng=seed)[2].deviation for seed in (1, 2))
+    assert first != second
+
+
+@pytest.mark.parametrize("p", [0, 1, 2])
+def test_the_generic_records_pass_the_symbolic_check(p):
+    for record in derive_general(p).records:
+        assert check_symbolic(record, p, False, 1).passed
+
+
+# --- wrong variants -----------------------------------------------------------------------------------------------
+
+
+def scaled(record: Record, factor) -> Record:
+    return replace(record, right=each(record.right, lambda part: factor * part))
+
+
+def slightly_large(record: Record) -> Record:
+    return scaled(record, Rational(1001, 1000))
+
+
+def slightly_small(record: Record) -> Record:
+    return scaled(record, Rational(999, 1000))
+
+
+def sign_flipped(record: Record) -> Record:
+    return scaled(record, Integer(-1))
+
+
+def part_changed(record: Record, change) -> Record | None:
+    """Change the first part of the right side that a change applies to."""
+    parts = list(record.right) if isinstance(record.right, Tuple) else [record.right]
+    for at, part in enumerate(parts):
+        changed = change(part)
+        if changed is not None:
+            parts[at] = changed
+            return replace(record, right=Tuple(*parts) if isinstance(record.right, Tuple) else parts[0])
+    return None
+
+
+def term_dropped(record: Record) -> Record | None:
+    """Leave the last term of a sum of terms out."""
+
+    def change(part):
+        sums = sorted((node for node in part.atoms(Add) if node.args), key=lambda node: (-node.count_ops(), str(node)))
+        return part.xreplace({sums[0]: Add(*sums[0].args[:-1])}) if sums else None
+
+    return part_changed(record, change)
+
+
+def index_swapped(record: Record) -> Record | None:
+    """Take one entry at sample i where it belongs to sample l, or at the other sample's place in a sum."""
+
+    def change(part):
+        entries = sorted((x for x in part.atoms(type(sym.y[sym.l])) if sym.l in x.indices and len(x.indices) == 2), key=str)
+        entries = [x for x in entries if x.base != sym.K and x.base != sym.Kinv]
+        return part.xreplace({entries[0]: entries[0].xreplace({sym.l: sym.i})}) if entries else None
+
+    return part_changed(record, change)
+
+
+def order_raised(record: Record) -> Record | None:
+    """Differentiate the unit once too often in one place."""
+
+    def change(part):
+        nodes = sorted(part.atoms(UnitDerivative, ActivationDerivative), key=str)
+        if not nodes:
+            return None
+        node = nodes[0]
+        return part.xreplace({node: node.fdiff(1 + len(node.orders))})
+
+    return part_changed(record, change)
+
+
+def coefficient_changed(record: Record) -> Record | None:
+    """Multiply one term of a sum of terms, or the body of one sum, by 1.001."""
+
+    def change(part):
+        sums = sorted(part.atoms(Add), key=lambda node: (-node.count_ops(), str(node)))
+        if sums:
+            first, *rest = sums[0].args
+            return part.xreplace({sums[0]: Add(Rational(1001, 1000) * first, *rest)})
+        bodies = sorted(part.atoms(Sum), key=str)
+        body = bodies[0].function if bodies else part
+        return part.xreplace({body: Mul(Rational(1001, 1000), body)})
+
+    return part_changed(record, change)
+
+
+VARIANTS = [slightly_large, slightly_small, sign_flipped, term_dropped, index_swapped, order_raised, coefficient_changed]
+CASES = [
+    (unit, record, variant)
+    for unit, variants in ((activations.cubic(), VARIANTS), (UnitFunction("c**2*sinh(z)", own=("c",)), VARIANTS[3:]))
+    for record in derive(unit).records
+    for variant in variants
+    if variant(record) is not None
+]
+
+
+@pytest.mark.parametrize(
+    ("unit", "record", "variant"), CASES, ids=[f"{u.p}-{r.name}-{v.__name__}" for u, r, v in CASES]
+)
+def test_a_wrong_variant_is_refused_in_all_three_ways(unit, record, variant):
+    results = check(variant(record), unit)
+    assert [result.method for result in results] == list(METHODS)
+    assert [result for result in results if result.passed] == []
+    assert all(result.checked for result in results)
+
+
+def test_every_record_has_several_wrong_variants():
+    counts = {}
+    for _, record, _ in CASES:
+        counts[record.name] = counts.get(record.name, 0) + 1
+    assert set(counts) == {record.name for record in derive(activations.cubic()).records}
+    assert min(counts.values()) >= 3
+
+
+# --- what cannot be checked ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("formula", ["log(-1 - z**2)", "sqrt(-1 - z**2)", "log(z)*log(-z)"])
+def test_a_unit_that_is_finite_nowhere_is_not_passed(formula):
+    unit = UnitFunction(formula)
+    assert find_point(unit, 0) is None
+    exact, digits, auto = check(derive(unit)["sharpness"], unit)
+    assert exact.passed
+    for result in (digits, auto):
+        assert not result.passed
+        assert not result.checked
+        assert "no random point was found" in result.detail
+
+
+def test_an_inequality_whose_hypotheses_never_hold_is_not_passed():
+    unit = activations.quadratic()
+    results = {(x.record, x.method): x for x in derive(unit).check()}
+    for name in ("convexity_bound", "global_rate"):
+        assert results[name, "symbolic"].passed
+        for method in METHODS[1:]:
+            assert not results[name, method].passed
+            assert "A1" in results[name, method].detail
+    assert all(x.passed for (name, _), x in results.items() if name not in ("convexity_bound", "global_rate"))
+
+
+def test_a_generic_derivation_has_nothing_to_evaluate():
+    with pytest.raises(DerivationError, match="UnitFunction"):
+        derive_general(0).check()
+
+
+def test_a_record_of_another_kind_of_unit_is_refused():
+    record = derive(activations.cubic())["global_rate"]
+    with pytest.raises(DerivationError, match="no record 'global_rate'"):
+        check(record, MIXED)
+
+
+def test_a_bound_that_is_true_but_not_the_best_is_refused_by_the_certificate():
+    record = derive(activations.cubic())["global_rate"]
+    weaker = check_certificate(slightly_small(record))
+    stronger = check_certificate(slightly_large(record))
+    assert not weaker.passed
+    assert not stronger.passed
+    assert weaker.deviation > 0
+    assert stronger.deviation > 0
+
+
+# --- the parts that the checks stand on ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("space_of", [DigitSpace, AutogradSpace])
+def test_the_operators_know_a_polynomial(space_of):
+    number = exactly if space_of is DigitSpace else float
+    make = np.frompyfunc(number, 1, 1)
+    dtype = object if space_of is DigitSpace else float
+    data, ones = make(np.array([[1.0, 2.0]])).astype(dtype), make(np.ones((1, 1))).astype(dtype)
+    weights, direction = make(np.array([[0.5, 0.25]])).astype(dtype), make(np.array([[1.0, -1.0]])).astype(dtype)
+    space = space_of(Point(data, ones, weights, direction, make(np.zeros(1)).astype(dtype)), UnitFunction("z**2"))
+    cubes = lambda w: space.xp.sum(w**3)  # noqa: E731
+    assert np.allclose(space.derivative(cubes)(weights).astype(float), [[0.75, 0.1875]], rtol=1e-12)
+    assert float(space.laplacian(cubes)(weights)) == pytest.approx(4.5, rel=1e-12)
+    assert float(space.along(cubes, direction)(weights)) == pytest.approx(0.5625, rel=1e-12)
+    assert float(space.output(weights)[0]) == pytest.approx(1.0)
+    assert float(space.by_z(lambda z: z**3)(ones)[0, 0]) == pytest.approx(3.0, rel=1e-12)
+    assert np.allclose(space.tangential(direction, weights).astype(float), [[1.2, -0.6]], rtol=1e-12)
+
+
+def test_the_points_are_on_the_manifold_and_tangent_where_that_is_asked():
+    needed = {name for name, definition in DEFINITIONS.items() if definition.on_manifold}
+    assert needed == {
+        "hessian_on_manifold",
+        "sharpness",
+        "riemannian_gradient",
+        "riemannian_hessian",
+        "stationarity",
+        "hessian_in_features",
+    }
+    assert all(DEFINITIONS[name].tangent for name in ("riemannian_hessian", "hessian_in_features", "geodesic"))
+
+
+def test_elimination_agrees_with_numpy(rng):
+    matrix = rng.normal(size=(4, 4)) + 4 * np.eye(4)
+    for right in (rng.normal(size=4), rng.normal(size=(4, 2))):
+        assert np.allclose(eliminate(np, matrix, right), np.linalg.solve(matrix, right))
+
+
+def test_sizes_see_cancellation():
+    x = sized(3.0)
+    assert x - 3 == Sized(0.0, 6.0)
+    assert (2 - x) * -x == Sized(3.0, 15.0)
+    assert 6 / x == Sized(2.0, 2.0)
+    assert (1 + x) ** 2 == Sized(16.0, 16.0)
+    assert -x == Sized(-3.0, 3.0)
+
+
+def test_degrees_bound_those_of_rational_functions():
+    x = Degree(1, 0)
+    assert x * x + 1 == Degree(2, 0)
+    assert 1 / x - x == Degree(2, 1)
+    assert -(x**3) == Degree(3, 0)
+    assert 2 * x == x
+
+
+@pytest.mark.parametrize(
+    ("unit", "signs"),
+    [(activations.cubic(), (1, 1)), (activations.softplus(), (-1, -1)), (activations.tanh(), (1, 1))],
+    ids=str,
+)
+def test_the_admissible_interval_is_where_the_hypotheses_hold(unit, signs):
+    low, high = admissible_interval(unit)
+    assert low < high
+    assert tuple(np.sign([low, high])) == signs
+    first, third = unit.phi.diff(unit.z), unit.phi.diff(unit.z, 3)
+    for z in np.linspace(low, high, 7):
+        assert first.subs(unit.z, float(z)).evalf() > 0
+        assert third.subs(unit.z, float(z)).evalf() > 0
+
+
+def test_a_result_that_is_no_number_never_passes():
+    assert not verdict("loss", "autograd", math.nan, 1.0, "").passed
+    assert not verdict("loss", "autograd", math.inf, 1.0, "").passed
+    assert unchecked("loss", "autograd", 1.0, "why").detail == "not checked: why"
+    assert isinstance(verdict("loss", "autograd", 0.0, 1.0, ""), CheckResult)
