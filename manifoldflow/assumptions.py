@@ -157,8 +157,11 @@ def _boundary(excess: Callable[[float], float], inside: float, outside: float) -
 
 
 def _extrema(manifold: ZeroLossManifold, interval: tuple[float, float]) -> tuple[float, float, float, float]:
-    functions = (_slope, _third, _normality, _ratio)
-    return tuple(_minimum(lambda z, f=f: f(manifold.kernel.table(z)), interval) for f in functions)  # type: ignore[return-value]
+
+    def minimum(quantity: Callable[[Array], Array]) -> float:
+        return _minimum(lambda z: quantity(manifold.kernel.table(z)), interval)
+
+    return minimum(_slope), minimum(_third), minimum(_normality), minimum(_ratio)
 
 
 def _slope(table: Array) -> Array:

@@ -85,7 +85,11 @@ def _add_verify(commands: Any) -> None:
         help="folder of the report (default: report)",
     )
     command.add_argument(
-        "--processes", type=_count, default=2, metavar="N", help="activations tested at once (default: 2)"
+        "--processes",
+        type=_natural,
+        default=2,
+        metavar="N",
+        help="cases tested at once (default: 2); 0: in this process",
     )
     command.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
@@ -140,7 +144,7 @@ def _add_problem(
     command.add_argument(
         "--width", type=_count, default=_WIDTH, metavar="M", help=f"number of units (default: {_WIDTH})"
     )
-    command.add_argument("--seed", type=_seed, default=0, metavar="S", help="of everything random (default: 0)")
+    command.add_argument("--seed", type=_natural, default=0, metavar="S", help="of everything random (default: 0)")
     command.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
 
 
@@ -148,7 +152,7 @@ def _count(text: str) -> int:
     return _whole(text, least=1)
 
 
-def _seed(text: str) -> int:
+def _natural(text: str) -> int:
     return _whole(text, least=0)
 
 

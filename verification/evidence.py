@@ -13,6 +13,7 @@ from manifoldflow.assumptions import Constants
 from manifoldflow.errors import AssumptionWarning, GeometryError
 from manifoldflow.flow import FlowSolution
 
+from .errors import NotStatedError
 from .noise import NoiseStudy, study
 from .points import (
     Array,
@@ -26,13 +27,13 @@ from .points import (
     onto_manifold,
     random_points,
 )
-from .records import Case, NotStatedError
+from .records import Case
 
 EPS = float(np.finfo(float).eps)
 MAX_FLOW_STEPS = 4_000
 RANDOM_SCALES = (0.5, 1.0, 1.0, 1.5, 2.0, 3.0) * 4
 FLOW_SAMPLES = 40
-REGION_RADII = (1.0, 0.9, 0.5, 0.25, 0.1, 0.02)  # of the largest radius, kappa = 4
+REGION_RADII = (0.97, 0.8, 0.5, 0.25, 0.1, 0.02)  # of the largest radius, kappa = 4
 
 
 class Evidence:

@@ -9,9 +9,9 @@ import numpy as np
 
 from manifoldflow.errors import ManifoldflowError
 
+from .errors import NotStatedError
 from .evidence import Evidence
 from .points import Array
-from .records import NotStatedError
 
 SERIES_POINTS = 160
 

@@ -6,11 +6,7 @@ import os
 import uuid
 from pathlib import Path
 
-from manifoldflow.errors import ManifoldflowError
-
-
-class OutputError(ManifoldflowError):
-    """A result cannot be written; the message names the file and what the system said."""
+from .errors import OutputError
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -24,7 +20,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
     >>> write_bytes(Path("/dev/null/a.html"), b"")
     Traceback (most recent call last):
         ...
-    verification.files.OutputError: Cannot write /dev/null/a.html (Not a directory). Name another folder with --out.
+    verification.errors.OutputError: Cannot write /dev/null/a.html (Not a directory). Name another folder with --out.
     """
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:

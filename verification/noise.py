@@ -12,8 +12,8 @@ import manifoldflow as mf
 from manifoldflow.errors import ManifoldflowError
 from manifoldflow.sgd import SGDRun, stable_step_size
 
+from .errors import NotStatedError
 from .points import Array, onto_manifold
-from .records import NotStatedError
 
 if TYPE_CHECKING:
     from .evidence import Evidence

@@ -12,7 +12,7 @@ from manifoldflow.assumptions import Constants, reduced_constants
 from manifoldflow.errors import ManifoldflowError
 from manifoldflow.manifold import ZeroLossManifold
 
-from .records import NotStatedError
+from .errors import NotStatedError
 
 Array = NDArray[np.float64]
 

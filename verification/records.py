@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from manifoldflow.datasets import DataSet
 from manifoldflow.errors import ManifoldflowError
 
+from .errors import NotStatedError
+
 if TYPE_CHECKING:
     from .evidence import Evidence
 
 Status = Literal["holds", "fails", "does not apply", "inconclusive"]
 Relation = Literal["<=", ">=", "=="]
 STATUSES: tuple[Status, ...] = ("holds", "fails", "does not apply", "inconclusive")
-
-
-class NotStatedError(Exception):
-    """The conclusion cannot be written down for this case; the text says why."""
 
 
 @dataclass(frozen=True, eq=False)

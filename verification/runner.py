@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Any
+from multiprocessing.queues import SimpleQueue
 
 from manifoldflow.errors import InputError
 
 from . import facts
+from .errors import WorkerError
 from .evidence import Evidence
 from .records import Case, CaseReport, Statement, Verdict
 from .results import VerificationReport
@@ -25,6 +28,7 @@ _SERIES = {
     "noise": "S9",
     "minimum": "S2",
 }  # series of the plots, and the statement that computes each
+_WORKER: dict[str, SimpleQueue[str]] = {}  # in a worker process: the queue of its progress lines
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -119,21 +123,47 @@ def _in_turn(cases: list[Case], names: tuple[str, ...], progress: Progress, proc
 
 
 def _side_by_side(cases: list[Case], names: tuple[str, ...], progress: Progress, processes: int) -> Outcome:
-    """Cases in processes of their own; forked ones would not survive a Numba kernel that has started
-    threads.
-    """
+    """Cases in processes of their own; forked ones would not survive a Numba kernel that has started threads."""
     context = multiprocessing.get_context("spawn")
-    with _one_blas_thread(), context.Manager() as manager:
-        lines = manager.Queue()
-        pool = ProcessPoolExecutor(min(processes, len(cases)), mp_context=context)
-        futures = [pool.submit(check_case, case, names, lines.put) for case in cases]
+    lines = context.SimpleQueue()
+    with _one_blas_thread():
+        pool = ProcessPoolExecutor(min(processes, len(cases)), context, _start_worker, (lines,))
+        futures = [pool.submit(_check_in_worker, case, names) for case in cases]
         try:
             _relay(futures, lines, progress)
-            pool.shutdown()
-            return {k: future.result() for k, future in enumerate(futures)}, False
+            return {k: _result(future) for k, future in enumerate(futures)}, False
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
             return _finished(futures), True
+        finally:
+            _stop(pool, futures)
+
+
+def _start_worker(lines: SimpleQueue[str]) -> None:
+    """In a worker: where its progress goes; Ctrl-C, which every process of the terminal gets, ends it without a
+    word.""" signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _WORKER["lines"] = lines
+
+
+def _check_in_worker(case: Case, names: tuple[str, ...]) -> CaseReport:
+    return check_case(case, names, _WORKER["lines"].put)
+
+
+def _result(future: Future[CaseReport]) -> CaseReport:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            "A process that tested a case died, perhaps for lack of memory. Use a smaller width, fewer samples, or "
+            "--processes 1."
+        ) from error
+
+
+def _stop(pool: ProcessPoolExecutor, futures: list[Future[CaseReport]]) -> None:
+    """End the pool; what is still running after a refusal or Ctrl-C is not waited for."""
+    unfinished = not all(future.done() for future in futures)
+    pool.shutdown(wait=not unfinished, cancel_futures=True)
+    for child in multiprocessing.active_children() if unfinished else ():
+        child.terminate()
 
 
 @contextmanager
@@ -153,23 +183,25 @@ def _one_blas_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _relay(futures: list[Future[CaseReport]], lines: Any, progress: Progress) -> None:
-    """Pass lines of text on until every case is done or one is refused."""
+def _relay(futures: list[Future[CaseReport]], lines: SimpleQueue[str], progress: Progress) -> None:
+    """Pass lines of text on until every case is done, or one is refused, whose error is then raised."""
     while not all(future.done() for future in futures) and not any(map(_refused, futures)):
         time.sleep(0.02)
         _drain(lines, progress)
     _drain(lines, progress)
+    for future in filter(_refused, futures):
+        _result(future)
 
 
 def _refused(future: Future[CaseReport]) -> bool:
     return future.done() and future.exception() is not None
 
 
-def _drain(lines: Any, progress: Progress) -> None:
+def _drain(lines: SimpleQueue[str], progress: Progress) -> None:
     while not lines.empty():
         progress(lines.get())
 
 
 def _finished(futures: list[Future[CaseReport]]) -> dict[int, CaseReport]:
-    done = {k: future for k, future in enumerate(futures) if future.done() and not future.cancelled()}
-    return {k: future.result() for k, future in done.items() if future.exception() is None}
+    good = {k: f for k, f in enumerate(futures) if f.done() and not f.cancelled() and f.exception() is None}
+    return {k: future.result() for k, future in good.items()}

@@ -96,7 +96,8 @@ class _Builder:
         )
 
     def _sum(self, expression: sp.Expr) -> int:
-        plus, minus = [], []
+        plus: list[int] = []
+        minus: list[int] = []
         for term in expression.as_ordered_terms():
             negative = term.as_coeff_Mul()[0].is_negative
             (minus if negative else plus).append(self.value(-term if negative else term))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import mpmath
 import sympy as sp
@@ -141,7 +142,7 @@ def _points(dimension: int) -> list[tuple[mpmath.mpf, ...]]:
     return points
 
 
-def _agrees_at(program: Program, expressions: dict[str, sp.Expr], point: dict, values: dict, stage: str) -> bool:
+def _agrees_at(program: Program, expressions: dict[str, sp.Expr], point: dict[sp.Symbol, Any], values: dict[str, Any], stage: str) -> bool:
     """True where both sides agree, False where the expressions are not real and finite there."""
     wanted = {name: _by_evalf(expression, point) for name, expression in expressions.items()}
     if any(number is None for number in wanted.values()):
@@ -150,13 +151,13 @@ def _agrees_at(program: Program, expressions: dict[str, sp.Expr], point: dict, v
     for name, number in wanted.items():
         if abs(got[name] - number) > mpmath.mpf(10) ** (-DIGITS) * (1 + abs(number)):
             raise CodegenError(
-                f"Pass {stage!r} changed {name} from {mpmath.nstr(number, 20)} to {mpmath.nstr(got[name], 20)} at {values}. "
+                f"Pass {stage!r} changed {name}: {mpmath.nstr(number, 20)} became {mpmath.nstr(got[name], 20)}. "
                 "This is a defect of the code generator; please report the formula."
             )
     return True
 
 
-def _by_evalf(expression: sp.Expr, point: dict) -> mpmath.mpf | None:
+def _by_evalf(expression: sp.Expr, point: dict[sp.Symbol, Any]) -> Any:
     substitution = {s: sp.Float(v, DIGITS + 20) for s, v in point.items()}
     number = expression.evalf(DIGITS + 15, subs=substitution)
     if not number.is_Float and not number.is_Rational:

@@ -43,8 +43,8 @@ def test_every_record_passes_in_all_three_ways(unit):
     derivation = derive(unit)
     results = derivation.check()
     assert [result for result in results if not result.passed] == []
-    assert [(x.record, x.method) for x in results] == [(r.name, method) for r in derivation.records for method in METHODS]
-    assert all(x.detail and 0 <= x.deviation <= x.tolerance for x in results)
+    assert [(x.record, x.method) for x in results] == [(r.name, method) for r in derivation.records for method in
+    METHODS] assert all(x.detail and 0 <= x.deviation <= x.tolerance for x in results)
 
 
 def test_another_seed_tries_another_point():
@@ -103,8 +103,8 @@ def index_swapped(record: Record) -> Record | None:
     """Take one entry at sample i where it belongs to sample l, or at the other sample's place in a sum."""
 
     def change(part):
-        entries = sorted((x for x in part.atoms(type(sym.y[sym.l])) if sym.l in x.indices and len(x.indices) == 2), key=str)
-        entries = [x for x in entries if x.base != sym.K and x.base != sym.Kinv]
+        entries = sorted((x for x in part.atoms(type(sym.y[sym.l])) if sym.l in x.indices and len(x.indices) == 2),
+        key=str) entries = [x for x in entries if x.base != sym.K and x.base != sym.Kinv]
         return part.xreplace({entries[0]: entries[0].xreplace({sym.l: sym.i})}) if entries else None
 
     return part_changed(record, change)
@@ -138,8 +138,8 @@ def coefficient_changed(record: Record) -> Record | None:
     return part_changed(record, change)
 
 
-VARIANTS = [slightly_large, slightly_small, sign_flipped, term_dropped, index_swapped, order_raised, coefficient_changed]
-CASES = [
+VARIANTS = [slightly_large, slightly_small, sign_flipped, term_dropped, index_swapped, order_raised,
+coefficient_changed] CASES = [
     (unit, record, variant)
     for unit, variants in ((activations.cubic(), VARIANTS), (UnitFunction("c**2*sinh(z)", own=("c",)), VARIANTS[3:]))
     for record in derive(unit).records

@@ -175,7 +175,8 @@ def test_nothing_overflows_where_the_value_is_finite(unit, z):
             got = in_floats(entry.expression, values)
             assert np.isfinite(got), (entry.name, entry.index, entry.expression)
             if entry.name not in ("beta", "convexity"):
-                assert abs(float(got) - float(true)) <= 1e-12 * max(1.0, abs(float(true))), (entry.name, entry.expression)
+                assert abs(float(got) - float(true)) <= 1e-12 * max(1.0, abs(float(true))), (entry.name,
+                entry.expression)
 
 
 @pytest.mark.parametrize("z", [5.0, 12.0, 18.0])
@@ -229,7 +230,7 @@ def test_the_same_text_in_every_process():
     printed = set()
     for seed in ("0", "1", "31337"):
         env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
-        run = subprocess.run([sys.executable, "-c", PROGRAM], env=env, cwd=ROOT, capture_output=True, text=True, check=True)
-        printed.add(run.stdout)
+        run = subprocess.run([sys.executable, "-c", PROGRAM], env=env, cwd=ROOT, capture_output=True, text=True,
+        check=True) printed.add(run.stdout)
     assert len(printed) == 1
     assert printed.pop().count("\n") > 200

@@ -98,8 +98,8 @@ def test_sizes_stay_symbolic_and_no_delta_is_left(derivation, record):
 
 @pytest.mark.parametrize(("derivation", "record"), RECORDS)
 def test_latex_is_balanced_and_has_only_known_words(derivation, record):
-    known = set(r"sum left right frac phi psi lambda Theta partial mathrm ddot iff geq mu gamma rho tau kappa beta min nabla".split())
-    for text in (record.latex(), *[step.latex() for step in record.steps]):
+    known = set(r"sum left right frac phi psi lambda Theta partial mathrm ddot iff geq mu gamma rho tau kappa beta min
+    nabla".split()) for text in (record.latex(), *[step.latex() for step in record.steps]):
         assert text.count("{") == text.count("}")
         assert text.count(r"\left") == text.count(r"\right")
         words = set(re.findall(r"\\([A-Za-z]+)", text))

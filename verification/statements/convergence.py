@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from verification import hypotheses
+from verification.errors import NotStatedError
 from verification.evidence import Evidence
 from verification.points import Array
-from verification.records import Check, Measurement, NotStatedError, Statement
+from verification.records import Check, Measurement, Statement
 
 KAPPA = 2.0
 

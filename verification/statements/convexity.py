@@ -7,12 +7,14 @@ from verification.evidence import EPS, Evidence
 from verification.points import RegionPoint
 from verification.records import Check, Measurement, Statement
 
+LARGEST_KAPPA = 3.9  # beyond, the bound is so near to 0 that rounding decides
+
 
 def measure(evidence: Evidence) -> Measurement:
     """Smallest eigenvalue over the bound, each point with the smallest kappa that admits it; and with
     kappa = 2.
     """
-    points = [point for point in evidence.region if own_kappa(evidence, point) < 4.0 - 1e-9]
+    points = [point for point in evidence.region if own_kappa(evidence, point) <= LARGEST_KAPPA]
     own = Check(
         "lambda_min(Hess F) / (4 - kappa) rho1 rho2 s_min mu, each point with its own kappa",
         min((ratio(evidence, point, own_kappa(evidence, point)) for point in points), default=float("nan")),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from verification import hypotheses
+from verification.errors import NotStatedError
 from verification.evidence import Evidence
 from verification.points import Point
-from verification.records import Check, Measurement, NotStatedError, Statement
+from verification.records import Check, Measurement, Statement
 
 RESOLVED = 1e-9
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from verification import hypotheses
+from verification.errors import NotStatedError
 from verification.evidence import Evidence
 from verification.points import Array, Point, activation_table, inverse_activation
-from verification.records import Check, Measurement, NotStatedError, Statement
+from verification.records import Check, Measurement, Statement
 
 PAIRS = 4
 RESOLVED = 1e-9
