@@ -36,9 +36,7 @@ class Derivation:
         for record in self.records:
             if record.name == name:
                 return record
-        raise KeyError(
-            f"no record {name!r}; the records are {', '.join(record.name for record in self.records)}"
-        )
+        raise KeyError(f"no record {name!r}; the records are {', '.join(record.name for record in self.records)}")
 
     def check(self, *, rng: int = 0) -> tuple[CheckResult, ...]:
         """Check every record in three independent ways (see `derivations.checks`).
@@ -71,9 +69,7 @@ def derive(unit: UnitFunction) -> Derivation:
     '=='
     """
     if not isinstance(unit, UnitFunction):
-        raise DerivationError(
-            f"derive takes a UnitFunction, not {type(unit).__name__}; write UnitFunction(...) first"
-        )
+        raise DerivationError(f"derive takes a UnitFunction, not {type(unit).__name__}; write UnitFunction(...) first")
     return _derivation(unit)
 
 
@@ -97,6 +93,4 @@ def derive_general(p: int = 0, *, separable: bool = False) -> Derivation:
 @lru_cache(maxsize=64)
 def _derivation(unit: UnitFunction) -> Derivation:
     records = generic_records(unit.p, unit.phi is not None)
-    return Derivation(
-        unit, unit.p, records, pointwise_expressions(unit, unit.p, {x.name: x for x in records})
-    )
+    return Derivation(unit, unit.p, records, pointwise_expressions(unit, unit.p, {x.name: x for x in records}))

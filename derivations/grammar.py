@@ -212,10 +212,7 @@ def _check_node(node: Expr) -> None:
     if isinstance(node, Rational) and _bits(node) > MAX_BITS:
         raise FormulaError(_too_long())
     if not (
-        isinstance(node, _LEAVES)
-        or type(node) is Symbol
-        or type(node) in (Add, Mul, Pow)
-        or type(node) in _SMOOTH
+        isinstance(node, _LEAVES) or type(node) is Symbol or type(node) in (Add, Mul, Pow) or type(node) in _SMOOTH
     ):
         raise FormulaError(f"the formula contains {unknown_node(type(node).__name__)}")
 

@@ -57,9 +57,7 @@ _ENTRIES = (
     Notation("V", "V", "(m, d + p)", "the flow's field, minus the Riemannian gradient"),
     Notation("U", "U", "(m, d + p)", "a direction in parameter space"),
     Notation("u", "u", "(m, n)", "the direction's pre-activations, u_ji = U_j . x_i"),
-    Notation(
-        "kappa", r"\kappa", "", "radius of the convexity bound in units of its hypothesis, 0 < kappa <= 4"
-    ),
+    Notation("kappa", r"\kappa", "", "radius of the convexity bound in units of its hypothesis, 0 < kappa <= 4"),
     Notation("beta", r"\beta", "", "constant of assumption A3, beta |phi''| <= phi'^2 phi'''"),
     Notation("tau", r"\tau", "", "smallest a_ji^2 s_i"),
     Notation("mu", r"\mu", "", "smallest eigenvalue of G"),

@@ -97,9 +97,7 @@ def _check_text(text: str) -> None:
 
 def _tree(text: str) -> ast.expr:
     """Python's own parser, with what it says turned into advice."""
-    juxtaposed = next(
-        (m for m in _JUXTAPOSED.finditer(text) if not _LITERAL.fullmatch(_word(text, m.start()))), None
-    )
+    juxtaposed = next((m for m in _JUXTAPOSED.finditer(text) if not _LITERAL.fullmatch(_word(text, m.start()))), None)
     if juxtaposed:
         left, right = juxtaposed.groups()
         raise _located(text, juxtaposed.start(2), f"a product needs its sign: write {left}*{right}...")
@@ -109,9 +107,7 @@ def _tree(text: str) -> ast.expr:
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
         column = min(max((error.offset or 1) - 1, 0), len(text))
-        raise _located(
-            text, column, f"this is not a formula ({error.msg}); is an operator missing?"
-        ) from None
+        raise _located(text, column, f"this is not a formula ({error.msg}); is an operator missing?") from None
     except (ValueError, MemoryError, RecursionError) as error:
         raise FormulaError(f"the formula cannot be read ({type(error).__name__}); simplify it") from None
 
@@ -134,9 +130,7 @@ class _TextWalk:
     def build(self, node: ast.expr, depth: int) -> Expr:
         """Build one node, adding the place to any complaint."""
         if depth > grammar.MAX_DEPTH:
-            raise FormulaError(
-                f"the formula is nested too deeply; at most {grammar.MAX_DEPTH} levels are allowed"
-            )
+            raise FormulaError(f"the formula is nested too deeply; at most {grammar.MAX_DEPTH} levels are allowed")
         parts = [self.build(child, depth + 1) for child in self._operands(node)]
         try:
             return self._combine(node, parts)
@@ -163,18 +157,14 @@ class _TextWalk:
             return self._name(node.id)
         if isinstance(node, ast.Constant):
             return self._number(node)
-        raise FormulaError(
-            f"{_kind(node)} is not allowed; allowed are + - * / **, numbers, names and function calls"
-        )
+        raise FormulaError(f"{_kind(node)} is not allowed; allowed are + - * / **, numbers, names and function calls")
 
     def _argument(self, node: ast.Call) -> list[ast.expr]:
         """The one argument of a call by name."""
         if not isinstance(node.func, ast.Name):
             raise self._at(node, "only the listed functions can be called; a product needs its sign *")
         if node.func.id in self.names or node.func.id in grammar.CONSTANTS:
-            raise self._at(
-                node, f"{node.func.id} is not a function; write {node.func.id}*(...) for a product"
-            )
+            raise self._at(node, f"{node.func.id} is not a function; write {node.func.id}*(...) for a product")
         if node.func.id not in grammar.CALLS:
             raise self._at(node, grammar.unknown_function(node.func.id))
         if len(node.args) != 1 or node.keywords or isinstance(node.args[0], ast.Starred):
@@ -202,9 +192,7 @@ class _TextWalk:
 def _kind(node: ast.expr) -> str:
     """What a node is called, with the operator where there is one."""
     operator = getattr(node, "op", None)
-    return (
-        type(node).__name__ if operator is None else f"{type(node).__name__} with {type(operator).__name__}"
-    )
+    return type(node).__name__ if operator is None else f"{type(node).__name__} with {type(operator).__name__}"
 
 
 def _unknown_name(name: str, names: Mapping[str, Symbol]) -> str:
@@ -227,9 +215,7 @@ def _located(text: str, column: int, message: str) -> FormulaError:
 
 def _rebuild(node: Expr, names: Mapping[str, Symbol], depth: int) -> Expr:
     if depth > grammar.MAX_DEPTH:
-        raise FormulaError(
-            f"the formula is nested too deeply; at most {grammar.MAX_DEPTH} levels are allowed"
-        )
+        raise FormulaError(f"the formula is nested too deeply; at most {grammar.MAX_DEPTH} levels are allowed")
     if isinstance(node, Symbol):
         return _matched(node.name, names)
     if isinstance(node, sympy.Number):
@@ -244,11 +230,7 @@ def _rebuild(node: Expr, names: Mapping[str, Symbol], depth: int) -> Expr:
 
 def _arguments(node: Expr) -> tuple[Expr, ...]:
     """The parts of a node of a kind that is allowed."""
-    if (
-        type(node) in (Add, Mul, Pow)
-        or grammar.CALLS.get(type(node).__name__) is type(node)
-        or type(node) is sympy.log
-    ):
+    if type(node) in (Add, Mul, Pow) or grammar.CALLS.get(type(node).__name__) is type(node) or type(node) is sympy.log:
         return tuple(node.args)
     if node is sympy.I or node.has(sympy.I):
         raise FormulaError("the expression is complex; only real formulas are allowed")
@@ -257,9 +239,7 @@ def _arguments(node: Expr) -> tuple[Expr, ...]:
 
 def _matched(name: str, names: Mapping[str, Symbol]) -> Symbol:
     if name not in names:
-        raise FormulaError(
-            f"the expression contains the symbol {name[:60]!r}; the symbols are {', '.join(names)}"
-        )
+        raise FormulaError(f"the expression contains the symbol {name[:60]!r}; the symbols are {', '.join(names)}")
     return names[name]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from sympy import Expr, Mul, Pow, Symbol, nan, zoo
+from sympy.core.numbers import ImaginaryUnit
 
 from derivations import symbols as sym
 from derivations.blocks import components
@@ -122,6 +123,10 @@ def _specialised(generic: Expr, unit: UnitFunction | None, names: dict[Expr, Sym
         return local
     derivatives = local.atoms(UnitDerivative, ActivationDerivative)
     special = local.xreplace({x: unit_derivative(unit, x) for x in derivatives})
+    if special.has(ImaginaryUnit):
+        raise DerivationError(
+            f"the formula {unit.formula!r} has a complex derivative, so it is real nowhere; change it"
+        )
     return exposed(divided_out(special) if _is_quotient(generic) else special)
 
 

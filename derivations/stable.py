@@ -72,6 +72,4 @@ def _as_quotient(expr: Expr) -> tuple[Expr, Expr]:
 
 
 def _is_sech_power(expr: Expr) -> bool:
-    return (
-        isinstance(expr, Pow) and isinstance(expr.base, cosh) and bool(expr.exp.is_Integer and expr.exp < 0)
-    )
+    return isinstance(expr, Pow) and isinstance(expr.base, cosh) and bool(expr.exp.is_Integer and expr.exp < 0)

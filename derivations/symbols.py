@@ -36,8 +36,7 @@ C, E, U, u, q = (_array(name) for name in ("C", "E", "U", "u", "q"))
 
 L, F = _scalar("L"), _scalar("F")
 kappa, beta, tau, mu, s_min, a2_min, rho1, rho2, gamma = (
-    _scalar(name, positive=True)
-    for name in ("kappa", "beta", "tau", "mu", "s_min", "a2_min", "rho1", "rho2", "gamma")
+    _scalar(name, positive=True) for name in ("kappa", "beta", "tau", "mu", "s_min", "a2_min", "rho1", "rho2", "gamma")
 )
 Fstar = _scalar("Fstar")
 

@@ -108,13 +108,9 @@ def _check_name(name: object) -> None:
         raise FormulaError(f"a name of an own parameter is text, not {type(name).__name__}")
     plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and len(name) <= _MAX_NAME
     if not plain or name.startswith("_"):
-        raise FormulaError(
-            f"{name[:60]!r} cannot name an own parameter; use a short word of letters, digits and _"
-        )
+        raise FormulaError(f"{name[:60]!r} cannot name an own parameter; use a short word of letters, digits and _")
     if name in _TAKEN:
-        raise FormulaError(
-            f"{name!r} already has a meaning in formulas; choose another name for the own parameter"
-        )
+        raise FormulaError(f"{name!r} already has a meaning in formulas; choose another name for the own parameter")
 
 
 @lru_cache(maxsize=256)

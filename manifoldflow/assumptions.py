@@ -16,6 +16,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from .compiled import geometry
 from .errors import AssumptionWarning, InputError
+from .reproducible import reproducible
 from .validation import Array
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Constants:
         return 8.0 * self.s_min * self.mu * self.rho1**2 * self.ratio * self.weight
 
 
+@reproducible
 def constants(manifold: ZeroLossManifold, theta: ArrayLike) -> Constants:
     """The constants of S3-S7 and S13 for the flow that starts at theta, a point of the manifold.
 

@@ -12,9 +12,11 @@ from .assumptions import reduced_constants
 from .errors import AssumptionWarning, InputError, ProjectionError
 from .flow import sharpness_flow
 from .manifold import ZeroLossManifold
+from .reproducible import reproducible
 from .validation import Array
 
 
+@reproducible
 def flattest_point(manifold: ZeroLossManifold, theta0: ArrayLike | None = None) -> OptimizeResult:
     """The point of M where the sharpness F is smallest.
 

@@ -12,6 +12,7 @@ from .compiled import geometry, stepping
 from .errors import InputError
 from .integration import Event, Integration
 from .manifold import ZeroLossManifold
+from .reproducible import reproducible
 from .solution import FlowSolution
 from .validation import Array, one_of, positive_integer, positive_number, real_array
 
@@ -20,6 +21,7 @@ __all__ = ["FlowSolution", "rounding_level", "sharpness_flow"]
 METHODS = ("auto", "explicit", "implicit")
 
 
+@reproducible
 def sharpness_flow(
     manifold: ZeroLossManifold,
     theta: ArrayLike,

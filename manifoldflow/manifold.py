@@ -13,11 +13,13 @@ from .errors import GeometryError, InputError, ProjectionError
 from .geodesics import geodesic, parallel_transport
 from .network import TwoLayerNetwork
 from .reach import check_labels_reachable
+from .reproducible import reproducible_methods
 from .validation import Array, generator, positive_number, real_array
 
 OFF_MANIFOLD = 1e-6  # largest |f - y| / (1 + max |y|) at which a point passes for one on the manifold
 
 
+@reproducible_methods
 class ZeroLossManifold:
     """M = {theta : f_i(theta) = y_i for all i} with the metric of parameter space; sharpness F = tr D^2 L on it.
 

@@ -25,8 +25,9 @@ def check_labels_reachable(manifold: ZeroLossManifold) -> None:
     values = values[np.isfinite(values)]
     if values.size == 0:
         raise UnreachableLabelsError("The activation is not real at any z in [-1e6, 1e6]; use another formula.")
-    extremes = np.stack([manifold.a * values.min(), manifold.a * values.max()])
-    low, high = extremes.min(axis=0).sum(axis=0), extremes.max(axis=0).sum(axis=0)
+    with np.errstate(over="ignore"):
+        extremes = np.stack([manifold.a * values.min(), manifold.a * values.max()])
+        low, high = extremes.min(axis=0).sum(axis=0), extremes.max(axis=0).sum(axis=0)
     outside = np.flatnonzero((manifold.y < low) | (manifold.y > high))
     if outside.size:
         i = int(outside[0])

@@ -15,6 +15,7 @@ from .compiled.sgd import sgd_steps
 from .errors import DivergenceError, InputError
 from .manifold import ZeroLossManifold
 from .network import TwoLayerNetwork
+from .reproducible import reproducible
 from .validation import Array, generator, one_of, positive_integer, positive_number, real_array
 
 _KINDS = ("none", "rademacher", "gaussian", "uniform")
@@ -68,6 +69,7 @@ class SGDRun:
         return self.clock * self.flow_time
 
 
+@reproducible
 def label_noise_sgd(
     network: TwoLayerNetwork,
     X: ArrayLike,
@@ -205,6 +207,7 @@ class _State:
         return self.manifold.coordinates.expand(W) + self.orthogonal
 
 
+@reproducible
 def stable_step_size(manifold: ZeroLossManifold, theta: ArrayLike, batch_size: int | str = 1) -> float:
     """2 / lambda_max of the Hessian of a step's loss at theta: 1 / max_i K_ii, or 1 / lambda_max(K) for the full batch.
 

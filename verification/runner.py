@@ -139,8 +139,8 @@ def _side_by_side(cases: list[Case], names: tuple[str, ...], progress: Progress,
 
 
 def _start_worker(lines: SimpleQueue[str]) -> None:
-    """In a worker: where its progress goes; Ctrl-C, which every process of the terminal gets, ends it without a
-    word.""" signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """In a worker: where its progress goes. Ctrl-C, which the whole terminal gets, ends it without a word."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _WORKER["lines"] = lines
 
 

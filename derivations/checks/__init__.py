@@ -53,6 +53,4 @@ def check(record: Record, unit: UnitFunction, *, rng: int = 0) -> tuple[CheckRes
     if record.name in DEFINITIONS:
         exact = check_symbolic(record, unit.p, separable, rng)
         return exact, *(check_equation(record, records, unit, way, rng) for way in (DIGITS, AUTOGRAD))
-    return check_certificate(record), *(
-        check_inequality(record, unit, way, rng) for way in (DIGITS, AUTOGRAD)
-    )
+    return check_certificate(record), *(check_inequality(record, unit, way, rng) for way in (DIGITS, AUTOGRAD))

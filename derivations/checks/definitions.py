@@ -115,9 +115,7 @@ DEFINITIONS: Mapping[str, Definition] = MappingProxyType(
         ),
         "riemannian_hessian": Definition(_riemannian_hessian, (), on_manifold=True, tangent=True),
         "flow_multipliers": Definition(_change_of_multipliers, (sym.i,)),
-        "flow_jacobian": Definition(
-            lambda s: s.along(_flow_field(s), s.at.U)(s.at.W), _PARAMETER, block=True
-        ),
+        "flow_jacobian": Definition(lambda s: s.along(_flow_field(s), s.at.U)(s.at.W), _PARAMETER, block=True),
         "geodesic": Definition(
             lambda s: s.along(lambda w: s.tangential(s.at.U, w), s.at.U)(s.at.W),
             _PARAMETER,

@@ -84,9 +84,7 @@ def _given(point: Point) -> dict[str, Array]:
 
 def _solved(name: str) -> Callable[[Environment], Array]:
     """The solution x of K x = the right side of a record."""
-    return lambda env: eliminate(
-        np, env.over(_gram(env), sym.i, sym.l), env.over(env.records[name].right, sym.i)
-    )
+    return lambda env: eliminate(np, env.over(_gram(env), sym.i, sym.l), env.over(env.records[name].right, sym.i))
 
 
 def _inverse(env: Environment) -> Array:

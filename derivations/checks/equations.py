@@ -49,9 +49,7 @@ def check_equation(
     return verdict(record.name, way.method, deviation(left, right), way.tolerance, detail)
 
 
-def right_side(
-    record: Record, records: Mapping[str, Record], point: Point, unit: UnitFunction, way: Way
-) -> Array:
+def right_side(record: Record, records: Mapping[str, Record], point: Point, unit: UnitFunction, way: Way) -> Array:
     """A record's right side at a point, in numbers that know their size."""
     wrapped = Point(*[np.frompyfunc(sized, 1, 1)(x) for x in (point.X, point.a, point.W, point.U, point.y)])
     env = Environment(wrapped, records, sized_arithmetic(unit, way.arithmetic))

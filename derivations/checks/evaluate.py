@@ -64,9 +64,7 @@ def evaluate(expr: Expr, entries: Callable[[str, tuple[int, ...]], Number], arit
     return _Walk(entries, arithmetic).value(expr, {})
 
 
-def evaluator(
-    entries: Callable[[str, tuple[int, ...]], Number], arithmetic: Arithmetic
-) -> Callable[[Expr], Number]:
+def evaluator(entries: Callable[[str, tuple[int, ...]], Number], arithmetic: Arithmetic) -> Callable[[Expr], Number]:
     """A function that evaluates many expressions, each common subexpression once.
 
     >>> evaluator(lambda name, index: 2, Arithmetic(int))(Symbol("x") ** 2)

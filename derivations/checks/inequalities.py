@@ -92,9 +92,7 @@ def _admissible(unit: UnitFunction, z: float) -> int:
     return int(np.sign(bend)) if min(slope, third, abs(bend)) > _SMALLEST else 0
 
 
-def _right(
-    record: Record, unit: UnitFunction, way: Way, entries: Mapping[str, Any], shape: tuple[int, ...]
-) -> Array:
+def _right(record: Record, unit: UnitFunction, way: Way, entries: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
     """A record's right side over units and samples, or (shape ()) as one number."""
 
     def derivative(node: Any, arguments: tuple[Any, ...]) -> Any:
@@ -129,9 +127,7 @@ def _convexity_trials(
         kappa, tau = way.number(float(rng.uniform(0.5, 4.0))), way.array(room) * a**2 * s
         weight = -kappa * tau * way.array(share) * _signed_normality(space, z)
         entries = {"kappa": kappa, "z": z}
-        right = [
-            _right(record, unit, way, entries | {"tau": x}, shape).flat[at] for at, x in enumerate(tau.flat)
-        ]
+        right = [_right(record, unit, way, entries | {"tau": x}, shape).flat[at] for at, x in enumerate(tau.flat)]
         trials.append(_Trial(_entry_of_hessian(space, z, s, weight), np.array(right).reshape(shape), equal))
     return trials
 
@@ -163,9 +159,7 @@ def _rate_trials(
     low, high = interval
     m, n, d = SIZES
     data = way.array(rng.normal(size=(n, d)))
-    trials = [
-        _rate_trial(record, unit, way, data, way.array(rng.uniform(low, high, (m, n))), rng, equal=False)
-    ]
+    trials = [_rate_trial(record, unit, way, data, way.array(rng.uniform(low, high, (m, n))), rng, equal=False)]
     middle = way.number(float(rng.uniform(0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high)))
     near = middle + way.number(way.nearness) * way.array(rng.normal(size=(m, n)))
     trials.append(_rate_trial(record, unit, way, way.array(2 * np.eye(n, d)), near, rng, equal=True))

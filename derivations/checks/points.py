@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sympy import Expr, Symbol
+from sympy.core.numbers import ImaginaryUnit
 
 from derivations.checks.evaluate import Arithmetic, evaluate
 from derivations.checks.space import Point
@@ -20,6 +21,9 @@ Array = Any
 
 SIZES = (3, 2, 3)
 """m, n and d of the random networks; n <= d, so that G is invertible."""
+
+SMALLER = (2, 2, 2)
+"""The same for units with scalars of their own, which have more parameters to differentiate by."""
 
 _ORDER = 4
 _LARGEST = 1e4
@@ -67,15 +71,13 @@ def _candidates(p: int, rng: np.random.Generator) -> Iterator[Point]:
 
 
 def _draw(p: int, rng: np.random.Generator, scale: float, sign: int) -> Point:
-    m, n, d = SIZES
+    m, n, d = SMALLER if p else SIZES
     data, weights = rng.normal(size=(n, d)), scale * rng.normal(size=(m, d))
     if sign:
         data, weights = abs(data), sign * abs(weights)
     own = rng.uniform(0.5, 1.5, size=(m, p)) * (1 if sign else rng.choice([-1.0, 1.0], size=(m, p)))
     a = rng.uniform(0.5, 1.5, size=(m, n)) * (1 if sign else rng.choice([-1.0, 1.0], size=(m, n)))
-    return Point(
-        data, a, np.concatenate([weights, own], axis=1), rng.normal(size=(m, d + p)), rng.normal(size=n)
-    )
+    return Point(data, a, np.concatenate([weights, own], axis=1), rng.normal(size=(m, d + p)), rng.normal(size=n))
 
 
 def _usable(unit: UnitFunction, point: Point) -> bool:
@@ -86,8 +88,7 @@ def _usable(unit: UnitFunction, point: Point) -> bool:
     if any(array is None or abs(array).max() > _LARGEST for array in values.values()):
         return False
     return bool(
-        np.linalg.cond(_gram(point, [values[tuple(row)] for row in np.eye(size, dtype=int)]))
-        < _WORST_CONDITION
+        np.linalg.cond(_gram(point, [values[tuple(row)] for row in np.eye(size, dtype=int)])) < _WORST_CONDITION
     )
 
 
@@ -118,6 +119,8 @@ def finite_value(expr: Expr, values: dict[Symbol, float]) -> float | None:
     >>> finite_value(1 / z, {z: 0.0}) is None
     True
     """
+    if expr.has(ImaginaryUnit):
+        return None
     table = {symbol.name: value for symbol, value in values.items()}
     try:
         value = evaluate(expr, lambda name, index: table[name], FLOATS)

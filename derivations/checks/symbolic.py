@@ -175,9 +175,7 @@ def check_symbolic(record: Record, p: int, separable: bool, seed: int) -> CheckR
     wrong = sum(x != 0 for x in _difference(space, left, record, exact).flat)
     bounds = _difference(space, left, record, _Draws(lambda: Degree(1, 0), lambda x: Degree(0, 0)))
     chance = sum(x.top for x in bounds.flat) / RANGE
-    detail = (
-        f"{left.size} entries at random integers, exactly; a wrong formula passes with chance < {chance:.0e}"
-    )
+    detail = f"{left.size} entries at random integers, exactly; a wrong formula passes with chance < {chance:.0e}"
     return verdict(record.name, "symbolic", float(wrong), 0.0, detail)
 
 
@@ -210,9 +208,7 @@ def _evaluator(space: SymbolicSpace, values: Point, arithmetic: Arithmetic) -> C
     """A function that gives expressions their value, names by way of what they stand for."""
     pairs = zip(_arrays(space.at), _arrays(values), strict=True)
     table = {
-        symbol.name: number
-        for names, numbers in pairs
-        for symbol, number in zip(names.flat, numbers.flat, strict=True)
+        symbol.name: number for names, numbers in pairs for symbol, number in zip(names.flat, numbers.flat, strict=True)
     }
 
     def entry(name: str, index: tuple[int, ...]) -> Any:

@@ -60,6 +60,4 @@ DIGITS = Way(
     nearness=1e-20,
     slack=1e-15,
 )
-AUTOGRAD = Way(
-    "autograd", automatic.AutogradSpace, float, FLOATS, automatic.TOLERANCE, nearness=1e-5, slack=5e-4
-)
+AUTOGRAD = Way("autograd", automatic.AutogradSpace, float, FLOATS, automatic.TOLERANCE, nearness=1e-5, slack=5e-4)

@@ -59,8 +59,7 @@ def hessian_in_features(setting: Setting, records: Records) -> Record:
         name="hessian_in_features",
         title="Riemannian Hessian by the gradient's coefficients",
         statement=(
-            "Where the slopes do not vanish, the multipliers in E can be replaced by C, "
-            "which vanishes at rest."
+            "Where the slopes do not vanish, the multipliers in E can be replaced by C, which vanishes at rest."
         ),
         left=sym.display(r"\mathrm{Hess}\, F[U, U]"),
         relation="==",

@@ -37,26 +37,28 @@ output    derived in record
 
 import math
 
+import numpy as np
+
 from manifoldflow.compiled.options import jit
 
 
 @jit
 def sigmoid(x):
     """1 / (1 + exp(-x)) without overflow."""
-    e = math.exp(-abs(x))
+    e = np.exp(-abs(x))
     return 1.0 / (1.0 + e) if x >= 0.0 else e / (1.0 + e)
 
 
 @jit
 def softplus(x):
     """log(1 + exp(x)) without overflow."""
-    return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
+    return np.log1p(np.exp(-abs(x))) + max(x, 0.0)
 
 
 @jit
 def sech(x):
     """1 / cosh(x) without overflow."""
-    e = math.exp(-abs(x))
+    e = np.exp(-abs(x))
     return 2.0 * e / (1.0 + e * e)
 '''
 

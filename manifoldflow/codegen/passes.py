@@ -142,7 +142,9 @@ def _points(dimension: int) -> list[tuple[mpmath.mpf, ...]]:
     return points
 
 
-def _agrees_at(program: Program, expressions: dict[str, sp.Expr], point: dict[sp.Symbol, Any], values: dict[str, Any], stage: str) -> bool:
+def _agrees_at(
+    program: Program, expressions: dict[str, sp.Expr], point: dict[sp.Symbol, Any], values: dict[str, Any], stage: str
+) -> bool:
     """True where both sides agree, False where the expressions are not real and finite there."""
     wanted = {name: _by_evalf(expression, point) for name, expression in expressions.items()}
     if any(number is None for number in wanted.values()):

@@ -227,7 +227,12 @@ z?
 HOSTILE = [line.replace("\\0", "\0").replace("\\n", "\n") for line in HOSTILE]
 HOSTILE = [line.encode().decode("unicode_escape") if "\\u" in line else line for line in HOSTILE]
 HOSTILE += ["", " ", "(" * 500 + "z" + ")" * 500, "-" * 900 + "z", "z+" * 1500 + "z", "z" * 5000, "9" * 1999]
-HOSTILE += ["exp(" * 70 + "z" + ")" * 70, "*".join(["9" * 300] * 6) + "*z", "(z+1)*" * 250 + "z", "+".join(f"sin({k}*z)" for k in range(150))]
+HOSTILE += [
+    "exp(" * 70 + "z" + ")" * 70,
+    "*".join(["9" * 300] * 6) + "*z",
+    "(z+1)*" * 250 + "z",
+    "+".join(f"sin({k}*z)" for k in range(150)),
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:30]))
@@ -343,15 +348,26 @@ def test_deep_expressions_are_refused():
 # --- properties -------------------------------------------------------------------------------------------------
 
 PIECES = ["z", "a", "c", "1", "2.5", "10", "1e5", "9", "pi", "E", "+", "-", "*", "/", "**", "(", ")", " ", ".", "e"]
-PIECES += [f"{name}(" for name in CALLS] + ["relu(", "abs(", "__import__(", "lambda ", "[", "]", "'", ",", "^", "=", "\n"]
+PIECES += [f"{name}(" for name in CALLS] + [
+    "relu(",
+    "abs(",
+    "__import__(",
+    "lambda ",
+    "[",
+    "]",
+    "'",
+    ",",
+    "^",
+    "=",
+    "\n",
+]
 
 
 def check_one(text: str) -> None:
     """The parser returns an expression in the declared names, which prints to an equal one, or refuses."""
     try:
         expr = parse_formula(text, NAMES)
-    except FormulaError as error:
-        assert str(error)
+    except FormulaError:
         return
     assert isinstance(expr, Expr)
     assert expr.free_symbols <= set(NAMES.values())

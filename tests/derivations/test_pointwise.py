@@ -11,9 +11,9 @@ import pytest
 import sympy
 from sympy import diag
 
-from derivations import LAMBDA, S, DerivationError, UnitFunction, activations, derive, derive_general
-from derivations.checks.points import FLOATS
+from derivations import LAMBDA, DerivationError, S, UnitFunction, activations, derive, derive_general
 from derivations.checks.evaluate import evaluate
+from derivations.checks.points import FLOATS
 from derivations.functions import ActivationDerivative, UnitDerivative
 from derivations.pointwise import unit_derivative
 
@@ -151,7 +151,7 @@ FAR_UNITS = [
 def in_floats(expr, values):
     """Evaluate as a kernel does: what overflows becomes infinite and nothing raises."""
     numpy_functions = {
-        **{name: getattr(np, name) for name in "exp log sin cos tan sinh cosh tanh".split()},
+        **{name: getattr(np, name) for name in ["exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"]},
         "atan": np.arctan,
         "asinh": np.arcsinh,
         "erf": math.erf,
@@ -175,8 +175,10 @@ def test_nothing_overflows_where_the_value_is_finite(unit, z):
             got = in_floats(entry.expression, values)
             assert np.isfinite(got), (entry.name, entry.index, entry.expression)
             if entry.name not in ("beta", "convexity"):
-                assert abs(float(got) - float(true)) <= 1e-12 * max(1.0, abs(float(true))), (entry.name,
-                entry.expression)
+                assert abs(float(got) - float(true)) <= 1e-12 * max(1.0, abs(float(true))), (
+                    entry.name,
+                    entry.expression,
+                )
 
 
 @pytest.mark.parametrize("z", [5.0, 12.0, 18.0])
@@ -194,7 +196,9 @@ def test_a_generic_derivation_keeps_generic_derivatives():
     assert {x.name for x in derive_general(0, separable=True).pointwise} >= {"phi", "convexity", "beta"}
 
 
-@pytest.mark.parametrize(("p", "separable"), [(-1, False), (9, False), (1.0, False), (True, False), ("1", False), (1, True)])
+@pytest.mark.parametrize(
+    ("p", "separable"), [(-1, False), (9, False), (1.0, False), (True, False), ("1", False), (1, True)]
+)
 def test_generic_derivations_that_are_refused(p, separable):
     with pytest.raises(DerivationError):
         derive_general(p, separable=separable)
@@ -203,6 +207,16 @@ def test_generic_derivations_that_are_refused(p, separable):
 def test_only_unit_functions_are_derived():
     with pytest.raises(DerivationError, match=r"UnitFunction\(\.\.\.\) first"):
         derive("z**3 + z")
+
+
+def test_a_formula_that_is_complex_everywhere_is_refused():
+    with pytest.raises(DerivationError, match="real nowhere"):
+        derive(UnitFunction("sqrt(-1 - z**2)"))
+
+
+@pytest.mark.parametrize("formula", ["sqrt(-z)", "log(-z)", "(1 - z)**1.5", "(-z)**-0.5", "z**(1/3)", "sqrt(1 - z**2)"])
+def test_formulas_of_limited_domain_are_derived(formula):
+    assert len(derive(UnitFunction(formula)).pointwise) >= 10
 
 
 def test_phi_is_not_asked_of_a_unit_without_it():
@@ -230,7 +244,8 @@ def test_the_same_text_in_every_process():
     printed = set()
     for seed in ("0", "1", "31337"):
         env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
-        run = subprocess.run([sys.executable, "-c", PROGRAM], env=env, cwd=ROOT, capture_output=True, text=True,
-        check=True) printed.add(run.stdout)
+        command = [sys.executable, "-c", PROGRAM]
+        run = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+        printed.add(run.stdout)
     assert len(printed) == 1
     assert printed.pop().count("\n") > 200

@@ -98,12 +98,13 @@ def test_sizes_stay_symbolic_and_no_delta_is_left(derivation, record):
 
 @pytest.mark.parametrize(("derivation", "record"), RECORDS)
 def test_latex_is_balanced_and_has_only_known_words(derivation, record):
-    known = set(r"sum left right frac phi psi lambda Theta partial mathrm ddot iff geq mu gamma rho tau kappa beta min
-    nabla".split()) for text in (record.latex(), *[step.latex() for step in record.steps]):
+    known = set(["sum", "left", "right", "frac", "phi", "psi", "lambda", "Theta", "partial", "mathrm", "ddot", "iff", "geq"])
+    known |= set(["mu", "gamma", "rho", "tau", "kappa", "beta", "min", "star"])
+    for text in (record.latex(), *[step.latex() for step in record.steps]):
         assert text.count("{") == text.count("}")
         assert text.count(r"\left") == text.count(r"\right")
         words = set(re.findall(r"\\([A-Za-z]+)", text))
-        assert words <= known | {"star", "sqrt", "mathcal"}, words - known
+        assert words <= known, words - known
         assert not re.search(r"Derivative|lambda_ |_\{\}|None", text)
 
 
@@ -112,8 +113,10 @@ def test_how_some_formulas_print():
     assert derivation["sharpness"].latex() == (
         r"F = \sum_{i=1}^{n} \sum_{j=1}^{m} 2 {\phi'\left(z_{j i}\right)}^{2} a_{j i}^{2} s_{i}"
     )
-    assert derivation["hidden_convexity"].latex().endswith(
-        r"\frac{2 \phi'''\left(z_{j i}\right)}{\phi'\left(z_{j i}\right)}"
+    assert (
+        derivation["hidden_convexity"]
+        .latex()
+        .endswith(r"\frac{2 \phi'''\left(z_{j i}\right)}{\phi'\left(z_{j i}\right)}")
     )
     mixed = derive_general(1)["jacobian"].latex()
     assert r"\psi_{z}\left(z_{j i}, c_{j}; a_{j i}\right) X_{i k}" in mixed

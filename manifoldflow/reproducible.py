@@ -1,0 +1,79 @@
+"""The same bits for any number of threads: BLAS runs on one thread inside the toolkit.
+
+A BLAS splits a product differently on two threads than on one, and rounds differently. Inside functions marked
+`reproducible` its thread count is 1; when the last of them ends, also across Python threads, it is what it was.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
+
+
+class _OneThread:
+    """Context that counts its entries: the first sets one thread, the last restores."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._before: list[int] = []
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._depth == 0:
+                self._before = [library.get_num_threads() for library in _libraries()]
+                for library in _libraries():
+                    library.set_num_threads(1)
+            self._depth += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0:
+                for library, count in zip(_libraries(), self._before, strict=True):
+                    library.set_num_threads(count)
+
+
+@cache
+def _libraries() -> tuple[Any, ...]:
+    """Handles of the BLAS libraries in this process: those of NumPy and of SciPy."""
+    import numpy.linalg  # noqa: F401  (loads the library that is to be found)
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return tuple(library for library in ThreadpoolController().lib_controllers if library.user_api == "blas")
+
+
+_ONE_THREAD = _OneThread()
+
+
+def reproducible(function: F) -> F:
+    """Run the function with BLAS on one thread.
+
+    >>> @reproducible
+    ... def double(x):
+    ...     return 2 * x
+    >>> double(3)
+    6
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **keywords: Any) -> Any:
+        with _ONE_THREAD:
+            return function(*args, **keywords)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def reproducible_methods(cls: C) -> C:
+    """Make the constructor and every public method of a class reproducible."""
+    for name, member in list(vars(cls).items()):
+        if callable(member) and (name == "__init__" or not name.startswith("_")):
+            setattr(cls, name, reproducible(member))
+    return cls
