@@ -20,6 +20,7 @@ REQUIRED = [
     "sympy>=1.12",
     "autograd>=1.7",
     "numba>=0.59",
+    "threadpoolctl>=3.1",
     "matplotlib>=3.8",
 ]
 TEST = [

@@ -78,7 +78,7 @@ class ZeroLossManifold:
 
     @property
     def dimension(self) -> int:
-        """Dimension of M within the data's span: m (r + p) - n."""
+        """Dimension m (r + p) - n of M within the data's span."""
         return self.m * (self.coordinates.rank + self.network.p) - self.n
 
     @property
@@ -94,7 +94,7 @@ class ZeroLossManifold:
 
     @property
     def reduced(self) -> ZeroLossManifold:
-        """The same manifold in reduced coordinates: data R (n, r), points (m, r + p), isometric."""
+        """The same manifold in reduced coordinates, with data R (n, r) and points (m, r + p); isometric."""
         return ZeroLossManifold(self.network, self.coordinates.R, self.y)
 
     # Points.

@@ -93,7 +93,8 @@ def label_noise_sgd(
             over all samples, each with its own noise.
         n_runs: independent runs, each with its own stream spawned from rng; they share the machine's threads, and
             the result is the same bits for any number of threads.
-        rng: seed or numpy Generator. record_every: keep every so many steps.
+        rng: seed or numpy Generator.
+        record_every: keep every so many steps.
 
     Raises:
         InputError: an argument outside its domain. DivergenceError: a run left every bounded region; the message gives

@@ -58,7 +58,7 @@ class FlowSolution:
 
     @property
     def success(self) -> bool:
-        """True where the run ended as asked: end of the span, stationary point, or terminal event."""
+        """True where the run ended as asked, at the end of the span, a stationary point or a terminal event."""
         return self.status in _SUCCESS
 
     @cached_property

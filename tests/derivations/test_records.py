@@ -98,8 +98,8 @@ def test_sizes_stay_symbolic_and_no_delta_is_left(derivation, record):
 
 @pytest.mark.parametrize(("derivation", "record"), RECORDS)
 def test_latex_is_balanced_and_has_only_known_words(derivation, record):
-    known = set(["sum", "left", "right", "frac", "phi", "psi", "lambda", "Theta", "partial", "mathrm", "ddot", "iff", "geq"])
-    known |= set(["mu", "gamma", "rho", "tau", "kappa", "beta", "min", "star"])
+    known = {"sum", "left", "right", "frac", "phi", "psi", "lambda", "Theta", "partial", "mathrm", "ddot", "iff"}
+    known |= {"geq", "mu", "gamma", "rho", "tau", "kappa", "beta", "min", "star"}
     for text in (record.latex(), *[step.latex() for step in record.steps]):
         assert text.count("{") == text.count("}")
         assert text.count(r"\left") == text.count(r"\right")
@@ -137,7 +137,7 @@ def test_two_derivations_of_one_unit_are_equal():
 def test_the_notation_table_has_every_symbol_once():
     rows = notation_table().split("\n")
     assert len(rows) == len(NOTATION) + 2
-    assert all(row.startswith("| ") or row.startswith("|-") for row in rows)
+    assert all(row.startswith(("| ", "|-")) for row in rows)
     assert len({entry.latex for entry in NOTATION.values()}) == len(NOTATION)
 
 
