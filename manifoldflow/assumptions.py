@@ -22,7 +22,7 @@ from .validation import Array
 if TYPE_CHECKING:
     from .manifold import ZeroLossManifold
 
-# Which statements need which assumption (MATH section 4).
+# Which statements need which assumption (docs/theory.md).
 NEEDS = {
     "A1": ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S13"),
     "A2": ("S1", "S2", "S3", "S4", "S5", "S6", "S13"),

@@ -39,7 +39,7 @@ def sharpness_flow(
     """Integrate dTheta/dt = -grad F on M from theta; every point of the solution lies on M to rounding.
 
     Label-noise SGD of step size eta and noise sigma runs at sigma^2 / (2 n) of this clock (single samples) or sigma^2
-    / 2 (full batch), with flow time eta^2 k after k steps (MATH section 3).
+    / 2 (full batch), with flow time eta^2 k after k steps.
 
     Args:
         manifold: the zero-loss manifold.
@@ -60,13 +60,14 @@ def sharpness_flow(
         An immutable `FlowSolution`; a run that stopped early holds what it has, and says why in `status`.
 
     Raises:
-        InputError: an argument outside its domain. GeometryError: theta is not on M, or J J^T is singular there.
+        InputError: an argument outside its domain.
+        GeometryError: theta is not on M, or J J^T is singular there.
 
     Warns:
         AssumptionWarning: the activation fails A1 or A3, or the data A2, on the range that occurs; the flow runs, and
         the message names the statements that do not apply.
 
-    Source: Gatmiry et al. (ICML 2024); MATH section 5 for the linear algebra; S4, S8.
+    Source: Gatmiry et al. (ICML 2024), S4 and S8; the linear algebra is in `docs/how_it_works.md`.
 
     >>> import manifoldflow as mf
     >>> net = mf.TwoLayerNetwork("z**3 + z", width=4)

@@ -31,7 +31,7 @@ class ZeroLossManifold:
     labels outside the network's range. Methods that need a point on M raise `GeometryError` off it, and where J J^T is
     singular.
 
-    Source: Gatmiry et al. (ICML 2024), section 3; MATH sections 2 and 6 in `docs/theory`.
+    Source: Gatmiry et al. (ICML 2024); formulas and notation in `docs/theory.md`.
 
     >>> rng = np.random.default_rng(0)
     >>> man = ZeroLossManifold(TwoLayerNetwork("z**3 + z", width=5), rng.normal(size=(3, 8)), [1.0, 0.0, -1.0])

@@ -32,7 +32,7 @@ class TwoLayerNetwork:
     >>> net.output_weights
     array([1., 1., 1.])
     >>> TwoLayerNetwork("tanh(z)", width=2, output_weights="trained").unit
-    UnitFunction('c*tanh(z)', own=('c',))
+    UnitFunction(formula='c*tanh(z)', own=('c',))
     """
 
     unit: UnitFunction

@@ -87,8 +87,13 @@ def label_noise_sgd(
     """Simulate SGD with fresh label noise: theta <- theta - eta grad of the sampled (f_i - y_i - xi_i)^2.
 
     Args:
-        network, X (n, d), y (n,): the problem. theta: starting point (m, d + p), or one for each run (n_runs, m, d +
-        p). step_size: eta. noise: `LabelNoise` (None: Rademacher, std 1). n_steps: number of steps.
+        network: the network.
+        X: data, (n, d).
+        y: labels, (n,).
+        theta: starting point (m, d + p), or one for each run (n_runs, m, d + p).
+        step_size: eta.
+        noise: `LabelNoise` (None: Rademacher, std 1).
+        n_steps: number of steps.
         batch_size: samples a step, drawn uniformly with replacement (mean gradient), or "full": the gradient of the sum
             over all samples, each with its own noise.
         n_runs: independent runs, each with its own stream spawned from rng; they share the machine's threads, and
@@ -97,10 +102,11 @@ def label_noise_sgd(
         record_every: keep every so many steps.
 
     Raises:
-        InputError: an argument outside its domain. DivergenceError: a run left every bounded region; the message gives
-            the stable step size 2 / lambda_max of the sampled loss's Hessian at the start.
+        InputError: an argument outside its domain.
+        DivergenceError: a run left every bounded region; the message gives the stable step size, 2 / lambda_max of the
+            sampled loss's Hessian at the start.
 
-    Source: S9 and MATH section 3.
+    Source: S9; Li, Wang and Arora (2022) for the clock.
 
     >>> import manifoldflow as mf
     >>> data = mf.datasets.synthetic(n=3, d=6, rng=0)

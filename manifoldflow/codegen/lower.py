@@ -44,8 +44,8 @@ def lower(expressions: dict[str, sp.Expr]) -> Program:
     %1: float64 = constant 2
     %2: float64 = pow %0, %1
     %3: float64 = add %0, %2
-    %4: float64 = constant 1
-    %5: float64 = mul %0, %1
+    %4: float64 = mul %0, %1
+    %5: float64 = constant 1
     %6: float64 = add %4, %5
     psi <- %3
     g <- %6
