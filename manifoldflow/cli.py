@@ -191,6 +191,11 @@ def run_verify(arguments: argparse.Namespace) -> int:
     report = verify(problems, chosen, progress=_progress(arguments.quiet), processes=arguments.processes)
     text = report.to_json(_command_line(arguments)) if arguments.json else report_table(report)
     print(text)
+    if report.interrupted:
+        print(
+            f"manifoldflow verify: interrupted; {len(report.cases)} of {len(problems)} cases were finished.",
+            file=sys.stderr,
+        )
     if report.cases or not report.interrupted:
         _write_report(report, arguments)
     return report.exit_code

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
-from .assumptions import reduced_constants
+from .assumptions import no_flatter_range, reduced_constants
 from .errors import AssumptionWarning, InputError, ProjectionError
 from .flow import sharpness_flow
 from .manifold import ZeroLossManifold
@@ -22,8 +22,9 @@ def flattest_point(manifold: ZeroLossManifold, theta0: ArrayLike | None = None) 
 
     With phi', phi''' > 0 and independent samples F is strictly convex in the outputs of the units (S13), so the minimum
     is unique up to directions orthogonal to the data and solves one monotone equation a sample,
-    sum_j a_j phi((phi'')^{-1}(k_i / a_j)) = y_i. It is then global, and `result.is_global` says so. Otherwise the flow
-    is followed from theta0 to a stationary point, which may be a local minimum only.
+    sum_j a_j phi((phi'')^{-1}(k_i / a_j)) = y_i. It is then global, and `result.is_global` says so: A1 was seen to hold
+    wherever |phi'| is small enough for an equally flat point (on a grid over |z| <= 1e8, which is not rigorous).
+    Otherwise the flow is followed from theta0 to a stationary point, which may be a local minimum only.
 
     Args:
         manifold: the zero-loss manifold.
@@ -66,10 +67,9 @@ def _scalar_equations(manifold: ZeroLossManifold) -> Array | None:
     Z = _solve_multipliers(manifold)
     if Z is None:
         return None
-    table = manifold.kernel.table(np.linspace(Z.min(), Z.max(), 1001))
     constants = reduced_constants(manifold, manifold.coordinates.weights_from_preactivations(Z))
-    positive = np.all(table[1] > 0.0) and np.all(table[3] > 0.0)
-    return Z if positive and "A1" not in constants.failing else None
+    proved = constants.confined and "A1" not in constants.failing and no_flatter_range(manifold, constants)
+    return Z if proved else None
 
 
 def _solve_multipliers(manifold: ZeroLossManifold) -> Array | None:

@@ -89,7 +89,7 @@ class Evidence:
             warnings.simplefilter("ignore", AssumptionWarning)  # the hypotheses of each verdict say it
             return mf.sharpness_flow(self.manifold, self.start, method="implicit", max_steps=MAX_FLOW_STEPS)
 
-    @cached_property
+    @property
     def settled(self) -> bool:
         """Is it known where the flow ends: it is stationary, or F is below F* already, so that it
         cannot end at F*?

@@ -20,7 +20,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
     >>> write_bytes(Path("/dev/null/a.html"), b"")
     Traceback (most recent call last):
         ...
-    verification.errors.OutputError: Cannot write /dev/null/a.html (Not a directory). Name another folder with --out.
+    verification.errors.OutputError: Cannot write /dev/null/a.html (File exists). Name another folder with --out.
     """
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:

@@ -14,7 +14,8 @@ def measure(evidence: Evidence) -> Measurement:
     """Rank one at the flow's end; no gradient at the rank-one point; a gradient wherever the units
     disagree.
     """
-    return Measurement((rank_one(evidence), no_gradient(evidence), gradient_elsewhere(evidence)))
+    checks = (rank_one(evidence), no_gradient(evidence), gradient_elsewhere(evidence))
+    return Measurement((*checks, end_features(evidence)))
 
 
 def rank_one(evidence: Evidence) -> Check:
@@ -31,6 +32,18 @@ def rank_one(evidence: Evidence) -> Check:
         tolerance,
         reason,
         1,
+    )
+
+
+def end_features(evidence: Evidence) -> Check:
+    """Largest |z - phi^{-1}(y/m)| where the flow stops: rank one alone would allow units of different size."""
+    measured = float(np.abs(evidence.features[-1] - evidence.minimum.z).max()) if evidence.settled else float("nan")
+    each = evidence.distance_left
+    tolerance, reason = (1e-4, "1e-4 is a choice: S6 gives no bound here")
+    if each is not None:
+        tolerance, reason = float(each.max()) + 1e-12, "distance that S6 allows at the gradient where the flow stopped"
+    return Check(
+        "|z - phi^-1(y/m)| where the flow stops", measured, "<=", 0.0, tolerance, reason, evidence.features[-1].size
     )
 
 

@@ -1,0 +1,164 @@
+"""The command line: each command runs, bad input gets one message and no traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from manifoldflow import cli
+from verification import runner
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def data_file(tmp_path: Path) -> str:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "small.npz"
+    np.savez(path, X=rng.normal(size=(3, 6)) / 2.0, y=rng.normal(size=3))
+    return str(path)
+
+
+def small(command: str, data: str, *more: str) -> list[str]:
+    return [command, "--data", data, "--width", "4", *more]
+
+
+def test_verify_holds(data_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "report"
+    options = ["--activation", "sinh(z)", "--statements", "S1,S2,S3", "--out", str(out), "--processes", "0"]
+    assert cli.main(small("verify", data_file, *options)) == 0
+    text = capsys.readouterr()
+    assert "3 verdicts: 3 hold." in text.out
+    assert "S2 holds" in text.err
+    assert json.loads((out / "verification.json").read_text())["exit_code"] == 0
+    assert (out / "index.html").exists()
+
+
+def test_verify_tanh_does_not_pass(data_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [
+        "--activation",
+        "tanh(z)",
+        "--statements",
+        "S2,S3,S7",
+        "--out",
+        str(tmp_path),
+        "--processes",
+        "0",
+        "--quiet",
+    ]
+    assert cli.main(small("verify", data_file, *options)) == 1
+    text = capsys.readouterr()
+    assert "S3 does not apply: A1 fails" in text.out
+    assert "hold" not in text.out.splitlines()[-1]
+    assert "S2" not in text.err
+
+
+def test_verify_prints_json(data_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--activation", "sinh(z)", "--statements", "S7", "--json", "--out", str(tmp_path), "--processes", "0"]
+    assert cli.main(small("verify", data_file, *options)) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["command"].endswith("--activation 'sinh(z)' --width 4 --seed 0 --statements S7")
+
+
+def test_verify_interrupted(data_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "check_case", interrupt)
+    options = ["--activation", "sinh(z)", "--out", str(tmp_path / "report"), "--processes", "0"]
+    assert cli.main(small("verify", data_file, *options)) == 130
+    assert "interrupted; 0 of 1 cases were finished" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("command", ["inspect", "flow", "sgd"])
+def test_commands_print_text_and_json(command: str, data_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    more = ["--steps", "500", "--runs", "1"] if command == "sgd" else []
+    assert cli.main(small(command, data_file, *more)) == 0
+    assert "small, z**3 + z" in capsys.readouterr().out
+    assert cli.main(small(command, data_file, "--json", *more)) == 0
+    assert json.loads(capsys.readouterr().out)["case"] == "small, z**3 + z"
+
+
+def test_flow_writes_points_and_plots(data_file: str, tmp_path: Path) -> None:
+    assert cli.main(small("flow", data_file, "--out", str(tmp_path / "out"))) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "flow.npz",
+        "sharpness.svg",
+        "singular_values.svg",
+    ]
+    with np.load(tmp_path / "out" / "flow.npz") as found:
+        assert found["theta"].shape == (found["t"].size, 4, 6)
+
+
+def test_sgd_writes_points(data_file: str, tmp_path: Path) -> None:
+    assert cli.main(small("sgd", data_file, "--steps", "500", "--out", str(tmp_path))) == 0
+    with np.load(tmp_path / "sgd.npz") as found:
+        assert found["theta"].shape == (2, 4, 6)
+
+
+def test_derive_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["derive", "--activation", "sinh(z)"]) == 0
+    printed = capsys.readouterr().out
+    assert "## Riemannian gradient" in printed
+    assert cli.main(["derive", "--activation", "sinh(z)", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "derivation.md").read_text(encoding="utf-8").strip() == printed.strip()
+
+
+BAD = [
+    (["inspect", "--activation", "__import__('os').system('x')"], "not allowed"),
+    (["inspect", "--activation", "nosuch(z)"], "nosuch"),
+    (["inspect", "--data", "nosuch"], "nosuch"),
+    (["inspect", "--data", "/nonexistent/file.npz"], "does not exist"),
+    (["verify", "--statements", "S1,S99"], "S99"),
+    (["sgd", "--data", "synthetic", "--step-size", "1"], "stable bound"),
+    (["flow", "--data", "synthetic", "--out", "/dev/null/out"], "/dev/null/out"),
+    (["inspect", "--data", "synthetic", "--activation", "exp(z)"], "out of reach"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "part"), BAD)
+def test_bad_input_gets_one_message(arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 2
+    text = capsys.readouterr()
+    assert text.err.startswith(f"manifoldflow {arguments[0]}: ")
+    assert part in text.err
+    assert "Traceback" not in text.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nosuch"],
+        ["verify", "--width", "0"],
+        ["verify", "--width", "2.5"],
+        ["verify", "--seed", "-1"],
+        ["verify", "--seed", "\u0663"],
+        ["sgd", "--step-size", "nan"],
+        ["sgd", "--noise-std", "-1"],
+        ["sgd", "--steps", "1" * 30],
+    ],
+)
+def test_bad_options_are_refused_by_the_parser(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert "usage: manifoldflow" in capsys.readouterr().err
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from manifoldflow import cli\n"
+        "try:\n    cli.main(['verify', '--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'scipy', 'sympy', 'numba', 'matplotlib', 'verification', 'derivations'}\n"
+        "sys.exit(len(heavy & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--activation FORMULA" in done.stdout

@@ -1,0 +1,207 @@
+"""Every statement holds where it should, and has a control where it must not."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from verification import STATEMENTS, Evidence, Verdict
+
+Judge = Callable[[str, Evidence], Verdict]
+NAMES = [statement.id for statement in STATEMENTS]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_holds_where_its_hypotheses_are_met(judge: Judge, good: Evidence, name: str) -> None:
+    verdict = judge(name, good)
+    assert verdict.status == "holds", verdict
+    assert all(hypothesis.met for hypothesis in verdict.hypotheses)
+    assert verdict.checks
+    assert all(check.status == "holds" and check.margin >= 0.0 and check.sample_size > 0 for check in verdict.checks)
+    assert all(check.tolerance_reason for check in verdict.checks)
+    assert verdict.blind_spot
+
+
+# --- controls: an activation, a data set -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tanh_passes_nothing(judge: Judge, flat: Evidence, name: str) -> None:
+    verdict = judge(name, flat)
+    assert verdict.status in ("fails", "does not apply"), verdict
+    assert "A1" in verdict.reason
+
+
+@pytest.mark.parametrize("name", ["S1", "S2", "S8", "S13"])
+def test_what_tanh_contradicts_fails(judge: Judge, flat: Evidence, name: str) -> None:
+    assert judge(name, flat).status == "fails"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "S7"])
+def test_dependent_samples_pass_nothing_that_needs_independence(judge: Judge, dependent: Evidence, name: str) -> None:
+    verdict = judge(name, dependent)
+    assert verdict.status in ("fails", "does not apply"), verdict
+    assert "A2 fails" in verdict.reason
+
+
+# --- controls: one broken constant, formula or result each ----------------------------------------
+
+
+def scaled(evidence: Evidence, **factors: float) -> Any:
+    """The constants, some of them multiplied."""
+    found = evidence.constants
+    return replace(found, **{name: getattr(found, name) * factor for name, factor in factors.items()})
+
+
+def faster(evidence: Evidence, factor: float) -> Any:
+    """The flow with a wrong clock."""
+    flow = evidence.flow
+    return replace(flow, t=flow.t * factor, path=replace(flow.path, t=flow.path.t * factor))
+
+
+def wrong_end(evidence: Evidence) -> dict[str, Any]:
+    features = evidence.features.copy()
+    features[-1, 0] *= 1.001
+    return {"features": features}
+
+
+def wrong_rank_one_point(evidence: Evidence) -> dict[str, Any]:
+    return {"minimum": replace(evidence.minimum, theta=evidence.flow.theta[evidence.flow.t.size // 2])}
+
+
+def gradient_too_small(evidence: Evidence) -> dict[str, Any]:
+    points = tuple(replace(point, gradient_norm=0.3 * point.gradient_norm) for point in evidence.random_points)
+    flow = tuple(replace(point, gradient_norm=0.1 * point.gradient_norm) for point in evidence.flow_points)
+    return {"random_points": points, "flow_points": flow}
+
+
+def wrong_minimum(factor: float) -> Callable[[Evidence], dict[str, Any]]:
+    return lambda evidence: {"minimum": replace(evidence.minimum, sharpness=evidence.minimum.sharpness * factor)}
+
+
+def constants(**factors: float) -> Callable[[Evidence], dict[str, Any]]:
+    return lambda evidence: {"constants": scaled(evidence, **factors)}
+
+
+def points_off_region(evidence: Evidence) -> dict[str, Any]:
+    """The gradient of S3's points is not what it is said to be."""
+    points = tuple(replace(item, smallest=0.5 * item.smallest) for item in evidence.region)
+    return {"region": points}
+
+
+def slow_decay(evidence: Evidence) -> dict[str, Any]:
+    return {"flow": faster(evidence, 10.0)}
+
+
+def leaving(evidence: Evidence) -> dict[str, Any]:
+    norms = evidence.flow.gradient_norm.copy()
+    norms[-3] = 2.0 * evidence.constants.radius(2.0)
+    return {"flow": replace(evidence.flow, gradient_norm=norms)}
+
+
+def wrong_constants_of_points(evidence: Evidence) -> dict[str, Any]:
+    def stretch(point: Any) -> Any:
+        return replace(point, constants=replace(point.constants, rho2=point.constants.rho2 * 20.0))
+
+    return {
+        "random_points": tuple(map(stretch, evidence.random_points)),
+        "flow_points": tuple(map(stretch, evidence.flow_points)),
+    }
+
+
+def narrow_interval(evidence: Evidence) -> dict[str, Any]:
+    largest = float(np.abs(evidence.features).max())
+    return {"constants": replace(evidence.constants, interval=(-0.9 * largest, 0.9 * largest))}
+
+
+def rising(evidence: Evidence) -> dict[str, Any]:
+    sharpness = evidence.flow.sharpness.copy()
+    sharpness[5] = sharpness[4] * (1.0 + 1e-9)
+    return {"flow": replace(evidence.flow, sharpness=sharpness)}
+
+
+def off_the_manifold(evidence: Evidence) -> dict[str, Any]:
+    residual = evidence.flow.residual.copy()
+    residual[7] = 1e-9
+    return {"flow": replace(evidence.flow, residual=residual)}
+
+
+def different_units(evidence: Evidence) -> dict[str, Any]:
+    W = evidence.flow.W.copy()
+    W[-1, 0] *= 1.0 + 1e-6
+    return {"flow": replace(evidence.flow, W=W)}
+
+
+def wrong_clock(evidence: Evidence) -> dict[str, Any]:
+    """The flow of another noise level: SGD does not follow it, however small the step size."""
+    copy = evidence.replaced(flow=faster(evidence, 1.5))
+    copy.__dict__.pop("noise")
+    return {"flow": copy.flow, "noise": copy.noise}
+
+
+CONTROLS = [
+    ("S1", wrong_end),
+    ("S1", wrong_rank_one_point),
+    ("S1", gradient_too_small),
+    ("S2", wrong_minimum(1.0 + 1e-8)),
+    ("S2", wrong_minimum(1.0 - 1e-8)),
+    ("S3", constants(rho2=3.0)),
+    ("S3", constants(mu=4.0)),
+    ("S3", points_off_region),
+    ("S4", constants(rho2=5.0)),
+    ("S4", slow_decay),
+    ("S4", leaving),
+    ("S5", constants(rho2=5.0)),
+    ("S5", wrong_minimum(0.99)),
+    ("S6", wrong_constants_of_points),
+    ("S7", narrow_interval),
+    ("S7", constants(sharpness=0.01)),
+    ("S7", rising),
+    ("S8", off_the_manifold),
+    ("S8", different_units),
+    ("S9", wrong_clock),
+    ("S13", constants(rho1=30.0)),
+    ("S13", wrong_minimum(0.9)),
+]
+
+
+@pytest.mark.parametrize(("name", "breakage"), CONTROLS, ids=[f"{name}-{k}" for k, (name, _) in enumerate(CONTROLS)])
+def test_a_broken_result_is_noticed(
+    judge: Judge, good: Evidence, name: str, breakage: Callable[[Evidence], dict[str, Any]]
+) -> None:
+    verdict = judge(name, good.replaced(**breakage(good)))
+    assert verdict.status == "fails", verdict
+
+
+def test_every_statement_has_a_control() -> None:
+    assert {name for name, _ in CONTROLS} == set(NAMES)
+
+
+# --- what cannot be decided ------------------------------------------------------------------------
+
+
+def test_an_unfinished_flow_is_inconclusive(judge: Judge, good: Evidence) -> None:
+    flow = replace(good.flow, status="step_limit", message="max_steps was reached.")
+    for name in ("S1", "S2", "S8"):
+        verdict = judge(name, good.replaced(flow=flow))
+        assert verdict.status == "inconclusive", verdict
+        assert "max_steps" in verdict.reason
+
+
+def test_noise_larger_than_the_effect_is_inconclusive(judge: Judge, good: Evidence) -> None:
+    errors = replace(good.noise.errors, order_interval=(-1.0, 3.0))
+    assert judge("S9", good.replaced(noise=replace(good.noise, errors=errors))).status == "inconclusive"
+
+
+def test_a_point_with_negative_curvature_is_shown(judge: Judge) -> None:
+    from .conftest import small_case
+
+    notes = judge("S3", Evidence(small_case(n=6, d=6, width=8))).notes
+    assert any("lambda_min" in note or "No negative" in note for note in notes)
+
+
+def test_only_results_can_be_replaced(good: Evidence) -> None:
+    with pytest.raises(ValueError, match="no results named flwo"):
+        good.replaced(flwo=None)
