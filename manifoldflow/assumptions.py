@@ -38,7 +38,7 @@ class Constants:
 
     `interval` holds every pre-activation that the flow can reach from there when `confined` (S7), else only those that
     occur at the start; rho1, rho2, beta and ratio = inf phi'''/phi' are extrema over it (grid of 4001 points, refined
-    by Brent's method; not a rigorous enclosure). `weight` = min_j a_j^2.
+    by Brent's method; not a rigorous enclosure), beta 0 where no positive one will do. `weight` = min_j a_j^2.
     """
 
     interval: tuple[float, float]
@@ -174,7 +174,8 @@ def _extrema(manifold: ZeroLossManifold, interval: tuple[float, float]) -> tuple
     def minimum(quantity: Callable[[Array], Array]) -> float:
         return _minimum(lambda z: quantity(manifold.kernel.table(z)), interval)
 
-    return minimum(_slope), minimum(_third), minimum(_normality), minimum(_ratio)
+    beta = minimum(_normality)
+    return minimum(_slope), minimum(_third), beta if beta > 0.0 else 0.0, minimum(_ratio)
 
 
 def _slope(table: Array) -> Array:

@@ -12,7 +12,7 @@ from .coordinates import ReducedCoordinates
 from .errors import GeometryError, InputError, ProjectionError
 from .geodesics import geodesic, parallel_transport
 from .network import TwoLayerNetwork
-from .reach import check_labels_reachable
+from .reach import check_labels_reachable, features_in_domain
 from .reproducible import reproducible_methods
 from .validation import Array, generator, positive_number, real_array
 
@@ -102,7 +102,8 @@ class ZeroLossManifold:
     def random_point(self, rng: int | np.random.Generator, scale: float = 1.0) -> Array:
         """A random point: Gaussian weights with pre-activations of standard deviation about `scale`, moved onto M.
 
-        Damped Newton along normal spaces; smaller scales are tried when it stops. Deterministic for a given seed.
+        Damped Newton along normal spaces. When it stops, smaller scales are tried, then features spread around the
+        rank-one point, for activations that are real on part of the line only. Deterministic for a given seed.
         Raises `ProjectionError` if no point is found.
         """
         stream, scale = generator(rng), positive_number("scale", scale)
@@ -111,6 +112,8 @@ class ZeroLossManifold:
             theta = stream.normal(size=self.shape) * 0.75**attempt
             theta[:, : self.coordinates.d] *= spread
             W = self.coordinates.reduce(theta)
+            if attempt >= 6 and self.network.unit.phi is not None:
+                W = self.coordinates.weights_from_preactivations(features_in_domain(self, stream, 0.5**attempt))
             if self._newton(W) is None:
                 return self._compose(W, theta)
         raise ProjectionError(

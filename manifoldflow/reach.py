@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import UnreachableLabelsError
+from .validation import Array
 
 if TYPE_CHECKING:
     from .manifold import ZeroLossManifold
@@ -36,3 +37,17 @@ def check_labels_reachable(manifold: ZeroLossManifold) -> None:
             f"{manifold.m} units the output lies in [{low[i]:.6g}, {high[i]:.6g}] (activation seen on |z| <= 1e6). "
             "Rescale y or widen the network."
         )
+
+
+def features_in_domain(manifold: ZeroLossManifold, stream: np.random.Generator, spread: float) -> Array:
+    """Pre-activations (m, n) inside the activation's domain, near the rank-one point a_j phi(z_ji) = y_i / m.
+
+    Each is moved by at most `spread` times its distance from the nearest point where phi is not finite (at most 1).
+    """
+    grid = np.concatenate([-np.logspace(2, -3, 1001), np.logspace(-3, 2, 1001)])
+    values = manifold.kernel.table(grid)[0]
+    finite, gaps = np.isfinite(values), grid[~np.isfinite(values)]
+    outputs = manifold.a.sum(axis=0)[:, None] * np.where(finite, values, np.inf)
+    centre = grid[np.argmin(np.abs(outputs - manifold.y[:, None]), axis=1)]
+    room = np.abs(centre[:, None] - gaps).min(axis=1, initial=1.0)
+    return centre + spread * room * stream.uniform(-1.0, 1.0, size=manifold.a.shape)

@@ -31,6 +31,7 @@ from .records import Case
 
 EPS = float(np.finfo(float).eps)
 MAX_FLOW_STEPS = 4_000
+RTOL, ATOL = 1e-8, 1e-10  # of the flow
 RANDOM_SCALES = (0.5, 1.0, 1.0, 1.5, 2.0, 3.0) * 4
 FLOW_SAMPLES = 40
 REGION_RADII = (0.97, 0.8, 0.5, 0.25, 0.1, 0.02)  # of the largest radius, kappa = 4
@@ -87,17 +88,23 @@ class Evidence:
         """The flow from `start` to stationarity (or to the largest number of steps)."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AssumptionWarning)  # the hypotheses of each verdict say it
-            return mf.sharpness_flow(self.manifold, self.start, method="implicit", max_steps=MAX_FLOW_STEPS)
+            return mf.sharpness_flow(
+                self.manifold, self.start, method="implicit", rtol=RTOL, atol=ATOL, max_steps=MAX_FLOW_STEPS
+            )
 
     @property
     def settled(self) -> bool:
         """Is it known where the flow ends: it is stationary, or F is below F* already, so that it
         cannot end at F*?
         """
-        if self.flow.status == "stationary":
-            return True
+        below = self.has_minimum and self.flow.sharpness[-1] < (1.0 - 1e-9) * self.minimum.sharpness
+        return bool(below or self.flow.status == "stationary")
+
+    @property
+    def has_minimum(self) -> bool:
+        """Does the rank-one point exist?"""
         try:
-            return bool(self.flow.sharpness[-1] < (1.0 - 1e-9) * self.minimum.sharpness)
+            return self.minimum is not None
         except NotStatedError:
             return False
 
@@ -106,6 +113,12 @@ class Evidence:
         """Pre-activations along the flow, (k, m, n)."""
         rank = self.manifold.coordinates.rank
         return np.matmul(self.flow.W[..., :rank], self.manifold.problem.R.T)
+
+    @cached_property
+    def seen(self) -> tuple[float, float]:
+        """The range of the pre-activations along the flow and at the random points."""
+        matrices = [self.features, *(point.Z for point in self.random_points)]
+        return min(float(Z.min()) for Z in matrices), max(float(Z.max()) for Z in matrices)
 
     @cached_property
     def sampled(self) -> Array:
@@ -125,6 +138,11 @@ class Evidence:
         return tuple(
             measure(self.manifold, theta) for theta in random_points(self.manifold, self.rng(1), RANDOM_SCALES)
         )
+
+    @property
+    def covered_points(self) -> tuple[Point, ...]:
+        """The random points at which A1 and A2 hold, with the constants of that point."""
+        return tuple(point for point in self.random_points if not {"A1", "A2"} & set(point.constants.failing))
 
     @cached_property
     def minimum(self) -> Minimiser:

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .evidence import Evidence
+from .points import activation_table
 from .records import Hypothesis
 
 
 def slopes(evidence: Evidence) -> Hypothesis:
-    """A1: phi' >= rho1 > 0 and phi''' >= rho2 > 0."""
+    """A1: phi' >= rho1 > 0 and phi''' >= rho2 > 0, over the interval of S7 or else over everything that occurred."""
     found = evidence.constants
+    if not found.confined and "A1" not in found.failing:
+        return _slopes_seen(evidence)
     low, high = found.interval
     return Hypothesis(
         "A1",
         "A1" not in found.failing,
         f"rho1 = {found.rho1:.4g}, rho2 = {found.rho2:.4g} for z in [{low:.4g}, {high:.4g}]",
+    )
+
+
+def _slopes_seen(evidence: Evidence) -> Hypothesis:
+    """A1 where nothing confines z: over the range of the flow and of the random points."""
+    low, high = evidence.seen
+    table = activation_table(evidence.manifold, np.linspace(low, high, 4001))
+    rho1, rho2 = float(table[1].min()), float(table[3].min())
+    return Hypothesis(
+        "A1",
+        rho1 > 0.0 and rho2 > 0.0,
+        f"min phi' = {rho1:.4g}, min phi''' = {rho2:.4g} for the z seen, in [{low:.4g}, {high:.4g}]",
     )
 
 

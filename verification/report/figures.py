@@ -29,12 +29,18 @@ def plots(case: CaseReport) -> list[tuple[str, Figure]]:
     """The same as Matplotlib figures."""
     found = case.series
     with mpl.rc_context(SETTINGS):
-        made = [decay(case), singular_values(case)] if "flow" in found else []
+        made = [decay(case), singular_values(case)] if _moves(case) else []
         if "region" in found:
             made.append(smallest_eigenvalue(case))
         if "noise" in found:
             made += [noise_against_flow(case), order(case)]
     return made
+
+
+def _moves(case: CaseReport) -> bool:
+    """Is there a flow to show? From a stationary point, or where F is constant, there is none."""
+    sharpness = np.asarray(case.series["flow"]["sharpness"]) if "flow" in case.series else np.ones(1)
+    return sharpness.size > 2 and float(np.ptp(sharpness)) > 1e-9 * float(sharpness[0])
 
 
 def _axes(xlabel: str, ylabel: str, title: str) -> tuple[Figure, Axes]:

@@ -58,7 +58,7 @@ def _rates(t: Array, norms: Array) -> list[float]:
     rates, k = [], 0
     floor = 1e3 * norms[-1]
     for q in range(1, norms.size):
-        if norms[q] < floor:
+        if norms[q] < floor or norms[q] == 0.0:
             break
         if norms[q] <= 0.1 * norms[k]:
             rates.append(float(2.0 * np.log(norms[k] / norms[q]) / (t[q] - t[k])))
@@ -110,7 +110,7 @@ STATEMENT = Statement(
     r"\dfrac{\mathrm{d}}{\mathrm{d}t}\Vert\mathrm{grad}\,F\Vert^2 \leq "
     r"-2c\,\Vert\mathrm{grad}\,F\Vert^2\ \mathrm{afterwards}",
     source="Gatmiry, Li, Reddi and Jegelka (ICML 2024)",
-    hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.normality),
+    hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.normality, hypotheses.confinement),
     measure=measure,
     blind_spot="One start. The flow is known at its steps; between them it could leave and come back.",
 )

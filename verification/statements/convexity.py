@@ -75,7 +75,7 @@ STATEMENT = Statement(
     formula=r"\Vert\mathrm{grad}\,F\Vert \leq \kappa\sqrt{\mu}\,\beta\,s_{\min}\;\Longrightarrow\;"
     r"\mathrm{Hess}\,F \succeq (4-\kappa)\,\rho_1\rho_2\,s_{\min}\,\mu",
     source="Gatmiry, Li, Reddi and Jegelka (ICML 2024)",
-    hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.normality),
+    hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.normality, hypotheses.confinement),
     measure=measure,
     blind_spot="The points lie along one flow and on random tangent moves from its end; the worst "
     "point of the region is "

@@ -17,7 +17,7 @@ def measure(evidence: Evidence) -> Measurement:
     """Largest distance over the bound, at random points, along the flow and at the points of S3's region."""
     if evidence.distance_left is None:
         raise NotStatedError("the bound divides by sqrt(mu) rho1 rho2, which is not positive.")
-    points = [*evidence.random_points, *evidence.flow_points]
+    points = [*evidence.covered_points, *evidence.flow_points]
     shares = [share(evidence, point) for point in points if _distance(evidence, point) > RESOLVED]
     measured = max(shares, default=float("nan"))
     reason = "1e-6: distances above 1e-9 with an error of 1e-15"
@@ -41,7 +41,7 @@ STATEMENT = Statement(
     formula=r"\left|z_{ji} - \varphi^{-1}(y_i/m)\right| \leq "
     r"\dfrac{\Vert\mathrm{grad}\,F\Vert}{2\,s_i\sqrt{\mu}\,\rho_1\rho_2}",
     source="follows from S1",
-    hypotheses=(hypotheses.slopes, hypotheses.independence),
+    hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.confinement),
     measure=measure,
     blind_spot="The bound is loose on most data: constants that are wrong by a factor may pass where "
     "the share is small.",

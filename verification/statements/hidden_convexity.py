@@ -28,7 +28,7 @@ def global_inequality(evidence: Evidence) -> Check:
     """
     best, flow = evidence.minimum.sharpness, evidence.flow
     pairs = [
-        (point.gradient_norm**2 / point.constants.global_rate(), point.sharpness) for point in evidence.random_points
+        (point.gradient_norm**2 / point.constants.global_rate(), point.sharpness) for point in evidence.covered_points
     ]
     pairs += list(zip(flow.gradient_norm**2 / evidence.constants.global_rate(), flow.sharpness, strict=True))
     ratios = [left / (sharpness - best) for left, sharpness in pairs if sharpness - best > RESOLVED * best]
@@ -51,7 +51,7 @@ def convex_segments(evidence: Evidence) -> Check:
     """Gap below the chord over the modulus 2 s_i inf phi'''/phi' of each coordinate, in the middle of
     segments in q.
     """
-    points = evidence.random_points
+    points = evidence.covered_points or evidence.random_points
     if len(points) < 2:
         raise NotStatedError("fewer than two random points were found.")
     pairs = [(points[k], points[(k + 1) % len(points)]) for k in range(0, min(2 * PAIRS, len(points)), 2)]
@@ -98,7 +98,7 @@ STATEMENT = Statement(
     r"8\,s_{\min}\,\mu\,\rho_1^2\,\inf\dfrac{\varphi'''}{\varphi'}\,(F - F^*)"
     r"\ \mathrm{on\ all\ of}\ \mathcal{M}",
     source="this toolkit",
-    hypotheses=(hypotheses.slopes, hypotheses.independence),
+    hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.confinement),
     measure=measure,
     blind_spot="Random points at a few scales and one flow: the inequality is nearly an equality "
     "only at special points, "

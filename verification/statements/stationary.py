@@ -14,8 +14,10 @@ def measure(evidence: Evidence) -> Measurement:
     """Rank one at the flow's end; no gradient at the rank-one point; a gradient wherever the units
     disagree.
     """
-    checks = (rank_one(evidence), no_gradient(evidence), gradient_elsewhere(evidence))
-    return Measurement((*checks, end_features(evidence)))
+    checks = (rank_one(evidence), gradient_elsewhere(evidence))
+    if not evidence.has_minimum:
+        return Measurement(checks, ("The rank-one point phi^-1(y/m) does not exist here.",))
+    return Measurement((*checks, no_gradient(evidence), end_features(evidence)))
 
 
 def rank_one(evidence: Evidence) -> Check:
