@@ -90,14 +90,14 @@ def constants(manifold: ZeroLossManifold, theta: ArrayLike) -> Constants:
     >>> found.failing, found.rho1, found.rho2
     ((), 1.0, 6.0)
     """
-    return reduced_constants(manifold, manifold.coordinates.reduce(manifold._point("theta", theta)))
+    return reduced_constants(manifold, manifold.coordinates.reduce(manifold.point("theta", theta)))
 
 
 def reduced_constants(manifold: ZeroLossManifold, W: Array) -> Constants:
     """`constants` at a point in reduced coordinates."""
     if manifold.network.unit.phi is None:
         raise InputError(f"A1-A3 are about units a*phi(z); {manifold.network.unit.formula!r} is not of this form.")
-    work = manifold._workspace()
+    work = manifold.workspace()
     F = float(geometry.sharpness(W, manifold.problem, work))
     weight = float((manifold.a**2).min())
     interval, confined = _confinement(manifold, work.z, np.sqrt(F / (2.0 * manifold.s_min * weight)))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from .reproducible import reproducible_methods
 from .validation import Array
 
 
-@reproducible_methods
 class ReducedCoordinates:
     """X = R Q with orthonormal rows in Q (r, d), r = rank X; parameters (m, d + p) <-> (m, r + p).
 

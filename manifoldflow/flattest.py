@@ -46,12 +46,12 @@ def flattest_point(manifold: ZeroLossManifold, theta0: ArrayLike | None = None) 
     """
     if not isinstance(manifold, ZeroLossManifold):
         raise InputError(f"manifold must be a ZeroLossManifold; got {type(manifold).__name__}.")
-    start = None if theta0 is None else manifold._point("theta0", theta0)
+    start = None if theta0 is None else manifold.point("theta0", theta0)
     Z = _scalar_equations(manifold)
     if Z is None:
         return _follow_flow(manifold, start)
     W = manifold.coordinates.weights_from_preactivations(Z)
-    failure = manifold._newton(W)
+    failure = manifold.newton(W)
     if failure is not None:
         raise ProjectionError(failure)
     theta = manifold.coordinates.expand(W)

@@ -102,7 +102,7 @@ def rounding_level(manifold: ZeroLossManifold, W: Array) -> float:
     That part is removed by solving with K = J J^T, and an error of eps in J grad F comes back as eps / sigma_min(J).
     The larger condition number of K at W and of the Gram matrix stands for that at the end.
     """
-    work = manifold._workspace()
+    work = manifold.workspace()
     geometry.residual(W, manifold.problem, work)
     geometry.jacobian_gram(work.g, manifold.gram, work.K)
     condition = max(float(np.linalg.cond(work.K)), _condition_of_data(manifold))
@@ -117,8 +117,8 @@ def _condition_of_data(manifold: ZeroLossManifold) -> float:
 def _start(manifold: ZeroLossManifold, theta: ArrayLike) -> Array:
     if not isinstance(manifold, ZeroLossManifold):
         raise InputError(f"manifold must be a ZeroLossManifold; got {type(manifold).__name__}.")
-    start = manifold._point("theta", theta)
-    manifold._gradient(start)
+    start = manifold.point("theta", theta)
+    manifold.gradient(start)
     return start
 
 
@@ -155,7 +155,7 @@ def _choose_method(manifold: ZeroLossManifold, W: Array, span: float) -> str:
     them at about 8 gradients of 8 m n^2 operations; an implicit step costs about 6.5 m r^3 more, and some 300 cross any
     span at the tolerances in use. The curvature is bounded by the largest |E| times the largest eigenvalue of S.
     """
-    work, grad = manifold._workspace(), np.empty_like(W)
+    work, grad = manifold.workspace(), np.empty_like(W)
     geometry.second_derivatives(W, manifold.problem, work, grad)
     largest = max(float(manifold.coordinates.singular_values[0] ** 2), float(manifold.n))
     curvature = float(np.abs(work.E).max()) * largest

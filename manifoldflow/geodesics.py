@@ -44,7 +44,7 @@ def _integrate(manifold: ZeroLossManifold, parts: list[Array]) -> Array:
 
 
 def _field(manifold: ZeroLossManifold, shape: tuple[int, ...]) -> Callable[[float, Array], Array]:
-    problem, work = manifold.problem, manifold._workspace()
+    problem, work = manifold.problem, manifold.workspace()
 
     def field(_: float, flat: Array) -> Array:
         parts = flat.reshape(shape)

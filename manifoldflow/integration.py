@@ -40,7 +40,7 @@ class Integration:
             events,
             orthogonal,
         )
-        self.work = manifold._workspace()
+        self.work = manifold.workspace()
         scalars = np.zeros(6)
         scalars[0] = t0
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(5, np.int64))

@@ -50,7 +50,7 @@ class ZeroLossManifold:
         self.gram = R @ R.T
         self.a = np.ascontiguousarray(network.coefficients(self.X))
         self.kernel: Kernel = load_kernel(network.unit)
-        self.problem = geometry.Problem(self.kernel.pointwise, R, self.gram, np.diag(self.gram).copy(), self.a, self.y)
+        self.problem = geometry.Problem(self.kernel.addresses, R, self.gram, np.diag(self.gram).copy(), self.a, self.y)
         check_labels_reachable(self)
 
     def __repr__(self) -> str:
@@ -114,7 +114,7 @@ class ZeroLossManifold:
             W = self.coordinates.reduce(theta)
             if attempt >= 6 and self.network.unit.phi is not None:
                 W = self.coordinates.weights_from_preactivations(features_in_domain(self, stream, 0.5**attempt))
-            if self._newton(W) is None:
+            if self.newton(W) is None:
                 return self._compose(W, theta)
         raise ProjectionError(
             f"No zero-loss point was found from 12 random starts (scale {scale}): the labels (max |y| = "
@@ -124,9 +124,9 @@ class ZeroLossManifold:
 
     def retraction(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """The point that Newton's method along normal spaces reaches from theta + u: a second-order retraction."""
-        start = self._point("theta", theta) + self._vector("u", u)
+        start = self.point("theta", theta) + self._vector("u", u)
         W = self.coordinates.reduce(start)
-        failure = self._newton(W)
+        failure = self.newton(W)
         if failure is not None:
             raise ProjectionError(failure)
         return self._compose(W, start)
@@ -140,7 +140,7 @@ class ZeroLossManifold:
         start = self._vector("theta", theta)
         target = self.coordinates.reduce(start)
         W = target.copy()
-        failure = self._newton(W)
+        failure = self.newton(W)
         if failure is not None:
             raise ProjectionError(failure)
         scale = 1.0 + np.linalg.norm(target)
@@ -150,7 +150,7 @@ class ZeroLossManifold:
             if step <= 1e-13 * scale:
                 return self._compose(W, start)
             W = W + moved
-            failure = self._newton(W)
+            failure = self.newton(W)
             if failure is not None:
                 break
         raise ProjectionError(
@@ -163,7 +163,7 @@ class ZeroLossManifold:
     def predict(self, theta: ArrayLike) -> Array:
         """Network outputs f_i, (n,), at any parameters."""
         W = self.coordinates.reduce(self._vector("theta", theta))
-        return geometry.output(W, self.problem, self._workspace())
+        return geometry.output(W, self.problem, self.workspace())
 
     def residual(self, theta: ArrayLike) -> Array:
         """f - y, (n,)."""
@@ -178,10 +178,16 @@ class ZeroLossManifold:
         """z_ji = theta_j . x_i, (m, n)."""
         return self._evaluate(theta)[1].z
 
+    def jacobian_gram(self, theta: ArrayLike) -> Array:
+        """K = J J^T, (n, n), at any parameters."""
+        K = np.empty((self.n, self.n))
+        geometry.jacobian_gram(self._evaluate(theta)[1].g, self.gram, K)
+        return K
+
     def sharpness(self, theta: ArrayLike) -> float:
         """F = tr D^2 L = 2 sum_i |grad f_i|^2 at a point of M."""
         W = self.coordinates.reduce(self._vector("theta", theta))
-        work = self._workspace()
+        work = self.workspace()
         F = geometry.sharpness(W, self.problem, work)
         self._require_on_manifold(work.f)
         return float(F)
@@ -198,7 +204,7 @@ class ZeroLossManifold:
         """Riemannian Hessian of F applied to u, (m, d + p); u is projected onto the tangent space first."""
         W = self.coordinates.reduce(self._vector("theta", theta))
         U = self.coordinates.reduce(self._vector("u", u))
-        work, out = self._workspace(), np.empty_like(W)
+        work, out = self.workspace(), np.empty_like(W)
         self._require_regular(geometry.hessian_vector_product(W, self.problem, work, U, out))
         self._require_on_manifold(work.f)
         return self.coordinates.expand(out)
@@ -210,7 +216,7 @@ class ZeroLossManifold:
         Dense, with an orthonormal basis of the tangent space: memory (m (r + p))^2.
         """
         W = self.coordinates.reduce(self._vector("theta", theta))
-        work = self._workspace()
+        work = self.workspace()
         _, info = geometry.second_derivatives(W, self.problem, work, np.empty_like(W))
         self._require_on_manifold(work.f)
         self._require_regular(info)
@@ -222,78 +228,54 @@ class ZeroLossManifold:
 
     def projection(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """Orthogonal projection of u onto the tangent space at theta, (m, d + p)."""
-        W = self.coordinates.reduce(self._point("theta", theta))
+        W = self.coordinates.reduce(self.point("theta", theta))
         start = self._vector("u", u)
         U = self.coordinates.reduce(start)
         return self._compose(self._along_tangent(W, U), start)
 
     def exp(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """Riemannian exponential: the geodesic from theta with velocity u (projected to be tangent), at time 1."""
-        start, velocity = self._point("theta", theta), self._vector("u", u)
+        start, velocity = self.point("theta", theta), self._vector("u", u)
         W = self.coordinates.reduce(start)
         U = self._along_tangent(W, self.coordinates.reduce(velocity))
         end = geodesic(self, W, U)
-        failure = self._newton(end)
+        failure = self.newton(end)
         if failure is not None:
             raise ProjectionError(failure)
         return self._compose(end, start + velocity)
 
     def transport(self, theta: ArrayLike, v: ArrayLike, u: ArrayLike) -> Array:
         """Parallel transport of v along the geodesic of `exp(theta, u)`, to its end; both are projected first."""
-        start = self._point("theta", theta)
+        start = self.point("theta", theta)
         W = self.coordinates.reduce(start)
         vector = self._vector("v", v)
         V = self._along_tangent(W, self.coordinates.reduce(vector))
         U = self._along_tangent(W, self.coordinates.reduce(self._vector("u", u)))
         return self._compose(parallel_transport(self, W, U, V), vector)
 
-    # Helpers.
+    # For the solvers, in reduced coordinates.
 
-    def _workspace(self) -> geometry.Workspace:
+    def workspace(self) -> geometry.Workspace:
+        """Room for the compiled functions to write in; one for each thread."""
         return geometry.workspace(self.m, self.n, self.network.p)
 
-    def _vector(self, name: str, value: ArrayLike) -> Array:
-        return real_array(name, value, shape=self.shape)
-
-    def _point(self, name: str, value: ArrayLike) -> Array:
+    def point(self, name: str, value: ArrayLike) -> Array:
+        """`value` as an array, checked to be a point of M; `name` is what messages call it."""
         theta = self._vector(name, value)
-        work = self._workspace()
+        work = self.workspace()
         geometry.output(self.coordinates.reduce(theta), self.problem, work)
         self._require_on_manifold(work.f)
         return theta
-
-    def _evaluate(self, theta: ArrayLike) -> tuple[Array, geometry.Workspace]:
-        W = self.coordinates.reduce(self._vector("theta", theta))
-        work = self._workspace()
-        geometry.residual(W, self.problem, work)
-        return W, work
-
-    def _gradient(self, theta: ArrayLike) -> tuple[Array, geometry.Workspace]:
-        W = self.coordinates.reduce(self._vector("theta", theta))
-        work, out = self._workspace(), np.empty_like(W)
-        _, info = geometry.gradient(W, self.problem, work, out)
-        self._require_on_manifold(work.f)
-        self._require_regular(info)
-        return out, work
-
-    def _along_tangent(self, W: Array, U: Array) -> Array:
-        out = np.empty_like(U)
-        self._require_regular(geometry.project(W, self.problem, self._workspace(), U, out))
-        return out
-
-    def _compose(self, W: Array, start: Array) -> Array:
-        """Parameters with coordinates W and the part of `start` orthogonal to the data's span."""
-        return self.coordinates.expand(W) + self.coordinates.orthogonal_part(start)
 
     def projection_tolerance(self) -> float:
         """Largest |f - y| that counts as converged: rounding of a sum of m terms of size 1 + |y|."""
         return 1e-12 * (1.0 + float(np.abs(self.y).max(initial=0.0)))
 
-    def _newton(self, W: Array) -> str | None:
+    def newton(self, W: Array) -> str | None:
         """Move W onto M in place; None, or why it failed."""
         tolerance = self.projection_tolerance()
         size, iterations, info = geometry.newton_projection(
-            W, self.problem, self._workspace(), np.empty_like(W), tolerance, 200
+            W, self.problem, self.workspace(), np.empty_like(W), tolerance, 200
         )
         if info == 0 and size <= tolerance:
             return None
@@ -302,6 +284,32 @@ class ZeroLossManifold:
             f"The projection onto the manifold did not converge: max |f - y| = {size:.1e} after {iterations} Newton "
             f"steps, needed {tolerance:.1e}; {reason}. Start closer to the manifold, or use a shorter step."
         )
+
+    def _vector(self, name: str, value: ArrayLike) -> Array:
+        return real_array(name, value, shape=self.shape)
+
+    def _evaluate(self, theta: ArrayLike) -> tuple[Array, geometry.Workspace]:
+        W = self.coordinates.reduce(self._vector("theta", theta))
+        work = self.workspace()
+        geometry.residual(W, self.problem, work)
+        return W, work
+
+    def _gradient(self, theta: ArrayLike) -> tuple[Array, geometry.Workspace]:
+        W = self.coordinates.reduce(self._vector("theta", theta))
+        work, out = self.workspace(), np.empty_like(W)
+        _, info = geometry.gradient(W, self.problem, work, out)
+        self._require_on_manifold(work.f)
+        self._require_regular(info)
+        return out, work
+
+    def _along_tangent(self, W: Array, U: Array) -> Array:
+        out = np.empty_like(U)
+        self._require_regular(geometry.project(W, self.problem, self.workspace(), U, out))
+        return out
+
+    def _compose(self, W: Array, start: Array) -> Array:
+        """Parameters with coordinates W and the part of `start` orthogonal to the data's span."""
+        return self.coordinates.expand(W) + self.coordinates.orthogonal_part(start)
 
     def _require_on_manifold(self, f: Array) -> None:
         size = np.abs(f - self.y).max(initial=0.0)

@@ -20,6 +20,7 @@ def check_labels_reachable(manifold: ZeroLossManifold) -> None:
 
     Units with own parameters are not examined: their range is rarely bounded.
     """
+    _check_equal_rows(manifold)
     if manifold.network.unit.phi is None:
         return
     values = manifold.kernel.table(_GRID)[0]
@@ -36,6 +37,21 @@ def check_labels_reachable(manifold: ZeroLossManifold) -> None:
             f"{outside.size} of {manifold.n} labels are out of reach: y[{i}] = {manifold.y[i]:.6g}, and with "
             f"{manifold.m} units the output lies in [{low[i]:.6g}, {high[i]:.6g}] (activation seen on |z| <= 1e6). "
             "Rescale y or widen the network."
+        )
+
+
+def _check_equal_rows(manifold: ZeroLossManifold) -> None:
+    """Equal samples get equal outputs, so they need equal labels."""
+    if manifold.coordinates.rank == manifold.n:
+        return
+    _, first, group = np.unique(manifold.X, axis=0, return_index=True, return_inverse=True)
+    twins = first[group.ravel()]
+    conflict = np.flatnonzero(manifold.y != manifold.y[twins])
+    if conflict.size:
+        i, k = int(twins[conflict[0]]), int(conflict[0])
+        raise UnreachableLabelsError(
+            f"Rows {i} and {k} of X are equal but their labels are {manifold.y[i]:.6g} and {manifold.y[k]:.6g}: "
+            "no network reaches both. Remove one of them or give both one label."
         )
 
 

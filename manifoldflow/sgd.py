@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .compiled import geometry
 from .compiled.sgd import sgd_steps
 from .errors import DivergenceError, InputError
 from .manifold import ZeroLossManifold
@@ -220,9 +219,7 @@ def stable_step_size(manifold: ZeroLossManifold, theta: ArrayLike, batch_size: i
 
     Exact for batches of one and for the full batch on M; for other batches a lower bound. Larger steps diverge.
     """
-    work = manifold._evaluate(theta)[1]
-    K = np.empty((manifold.n, manifold.n))
-    geometry.jacobian_gram(work.g, manifold.gram, K)
+    K = manifold.jacobian_gram(theta)
     full = batch_size in (0, "full")
     largest = float(np.linalg.eigvalsh(K)[-1]) if full else float(np.diag(K).max())
     return 1.0 / largest if largest > 0 else np.inf

@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import InputError
 from .manifold import ZeroLossManifold
+from .reproducible import reproducible
 from .validation import Array
 
 # Reason codes, in the order of the compiled integrators' constants; each text says what to do.
@@ -82,6 +83,7 @@ class FlowSolution:
             raise InputError("This solution has no dense output; integrate with dense_output=True.")
         return self._lift(self.path.on_manifold(t))
 
+    @reproducible
     def _lift(self, W: Array) -> Array:
         return self.manifold.coordinates.expand(W) + self.orthogonal
 
@@ -112,8 +114,9 @@ class Path:
         q = self.dense[k]
         return self.W[k] + x * (q[0] + x * (q[1] + x * (q[2] + x * q[3])))
 
+    @reproducible
     def on_manifold(self, t: float) -> Array:
         """The point at t, projected onto M."""
         W = self.raw(t)
-        self.manifold._newton(W)
+        self.manifold.newton(W)
         return W

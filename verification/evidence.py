@@ -156,7 +156,7 @@ class Evidence:
         """
         radius = self.constants.radius(4.0)
         if not (np.isfinite(radius) and radius > 0.0):
-            raise NotStatedError(f"the region |grad F| <= r is empty or undefined (r = {radius:.3g}).")
+            raise NotStatedError("there is no region |grad F| <= r: r is not positive.")
         inside = np.flatnonzero(self.flow.gradient_norm <= radius)
         chosen = inside[np.unique(np.linspace(0, inside.size - 1, 6).round().astype(int))] if inside.size else inside
         points = [self.flow.theta[k] for k in chosen]

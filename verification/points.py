@@ -72,7 +72,7 @@ def activation_table(manifold: ZeroLossManifold, Z: Array) -> Array:
 def onto_manifold(manifold: ZeroLossManifold, theta: Array) -> Array | None:
     """Newton's method along normal spaces from a point near M; None where it does not converge."""
     W = manifold.coordinates.reduce(theta)
-    if manifold._newton(W) is not None:
+    if manifold.newton(W) is not None:
         return None
     return manifold.coordinates.expand(W) + manifold.coordinates.orthogonal_part(theta)
 

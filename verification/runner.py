@@ -51,7 +51,7 @@ def verify(
         An immutable `VerificationReport`; after Ctrl-C one with `interrupted` set and what was finished.
 
     Raises:
-        ManifoldflowError: a case cannot be set up. InputError: an unknown statement.
+        ManifoldflowError: a case cannot be set up. InputError: an unknown statement, or a width below 2.
 
     >>> import manifoldflow as mf
     >>> report = verify([Case(mf.datasets.synthetic(n=3, d=6), "z**3 + z", width=4)], ["S2", "S7"])
@@ -68,6 +68,10 @@ def verify(
 
 def check_case(case: Case, names: Sequence[str], progress: Progress) -> CaseReport:
     """All chosen statements on one case."""
+    if case.width < 2:
+        raise InputError(
+            "width must be at least 2: the features of one unit are fixed by the labels, and nothing moves."
+        )
     evidence = Evidence(case)
     progress(f"{case.name}: flow to stationarity")
     _ = evidence.flow

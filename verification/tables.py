@@ -31,6 +31,15 @@ def number(value: float) -> str:
     return "-" if value != value else f"{value:.4g}"
 
 
+def positive(value: float) -> str:
+    """A constant that must be positive to mean anything.
+
+    >>> positive(2.0), positive(-1e13)
+    ('2', 'none')
+    """
+    return number(value) if value > 0.0 else "none"
+
+
 def report_table(report: VerificationReport) -> str:
     """A table for each case, with a line on each verdict that is not `holds`, and a summary."""
     parts = [case_table(case) for case in report.cases]
@@ -59,7 +68,7 @@ def case_table(case: CaseReport) -> str:
     constants = (
         f"mu = {number(f['mu'])}, s_min = {number(f['s_min'])}, z in [{f['interval'][0]:.4g}, "
         f"{f['interval'][1]:.4g}]: "
-        f"rho1 = {number(f['rho1'])}, rho2 = {number(f['rho2'])}, beta = {number(f['beta'])}"
+        f"rho1 = {number(f['rho1'])}, rho2 = {number(f['rho2'])}, beta = {positive(f['beta'])}"
     )
     rows = align([_HEADER, *(_row(verdict) for verdict in case.verdicts)], _RIGHT)
     return "\n".join([title, constants, *rows, *(_remark(v) for v in case.verdicts if v.status != "holds")])

@@ -14,39 +14,25 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import types
 
 import derivations
 from derivations import UnitFunction
 
 from .. import __version__
-from ..compiled.geometry import Pointwise
 from ..compiled.options import OPTIONS, cache_stem, jit
+from ..compiled.pointers import SIGNATURES
 from ..compiled.sealed import drop_damaged, seal
 from ..errors import CodegenError, InputError
 from ..validation import Array
 from .emit import unit_source
 from .folder import kernel_folder
 
-_MATRIX = types.float64[:, ::1]
-_STACK = types.float64[:, :, ::1]
-_BLOCKS = types.Array(types.float64, 4, "C")
-_OWN = types.float64[:, :]  # a slice of the parameters: its rows are strided
-_VECTOR = types.float64[::1]
-_SIGNATURES = {
-    "values": types.void(_MATRIX, _OWN, _MATRIX, _VECTOR),
-    "first_order": types.void(_MATRIX, _OWN, _MATRIX, _VECTOR, _STACK),
-    "second_order": types.float64(_MATRIX, _OWN, _VECTOR, _MATRIX, _VECTOR, _STACK, _STACK),
-    "curvature": types.void(_MATRIX, _OWN, _VECTOR, _MATRIX, _VECTOR, _BLOCKS, _BLOCKS),
-    "sample_first_order": types.float64(_VECTOR, _OWN, _VECTOR, _MATRIX),
-}
-
 
 class Kernel:
     """The compiled pointwise functions of one unit function.
 
     Attributes:
-        pointwise: function pointers for the contractions of `manifoldflow.compiled`.
+        addresses: of the pointwise functions, for the contractions of `manifoldflow.compiled`.
         folder: where the generated file lives.
 
     >>> kernel = load_kernel(UnitFunction("z**3 + z"))
@@ -59,7 +45,8 @@ class Kernel:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         module = _import_module(folder / "unit.py")
-        self.pointwise = Pointwise(*(_pointer(getattr(module, name), name) for name in Pointwise._fields))
+        self._functions = [_compile(getattr(module, name), name) for name in SIGNATURES]
+        self.addresses = _addresses(self._functions)
         self._phi = jit(module.phi_derivatives) if hasattr(module, "phi_derivatives") else None
 
     @property
@@ -87,13 +74,20 @@ def load_kernel(unit: UnitFunction) -> Kernel:
     return Kernel(kernel_folder(_key(unit), lambda: unit_source(unit, __version__)))
 
 
-def _pointer(function: Callable[..., Any], name: str) -> Any:
-    """A typed function pointer, which Numba can pass to code compiled without knowing the unit."""
+def _addresses(functions: list[Any]) -> Any:
+    """What stands for the functions in compiled code; they must be kept alive as long as it may be used."""
+    if numba.config.DISABLE_JIT:
+        return tuple(functions)
+    return np.array([function.address for function in functions], dtype=np.int64)
+
+
+def _compile(function: Callable[..., Any], name: str) -> Any:
+    """Compile to a function of fixed signature and address, which code compiled without knowing the unit can call."""
     if numba.config.DISABLE_JIT:
         return function
     compiled = Path(function.__code__.co_filename).parent / "__pycache__"
     drop_damaged(compiled, cache_stem(function))
-    pointer = numba.cfunc(_SIGNATURES[name], cache=True, **OPTIONS)(function)
+    pointer = numba.cfunc(SIGNATURES[name], cache=True, **OPTIONS)(function)
     seal(compiled, cache_stem(function))
     return pointer
 

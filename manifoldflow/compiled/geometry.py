@@ -6,28 +6,31 @@ parameters. Coefficients `t` of shape (1 + p, m, n) stand for the element sum_i 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from .lapack import cholesky, cholesky_solve, gemm
 from .options import jit
-
-
-class Pointwise(NamedTuple):
-    """The generated functions of one unit, as pointers: what each fills is in the header of its file."""
-
-    values: Any
-    first_order: Any
-    second_order: Any
-    curvature: Any
-    sample_first_order: Any
+from .pointers import (
+    CURVATURE,
+    FIRST_ORDER,
+    SECOND_ORDER,
+    VALUES,
+    curvature_at,
+    first_order_at,
+    second_order_at,
+    values_at,
+)
 
 
 class Problem(NamedTuple):
-    """Data in reduced coordinates: R (n, r), G = R R^T (n, n), s = diag G, coefficients a (m, n), labels y (n,)."""
+    """Data in reduced coordinates: R (n, r), G = R R^T (n, n), s = diag G, coefficients a (m, n), labels y (n,).
 
-    unit: Pointwise
+    `unit` holds the addresses of the unit's pointwise functions, see `pointers`.
+    """
+
+    unit: np.ndarray
     R: np.ndarray
     G: np.ndarray
     s: np.ndarray
@@ -147,7 +150,7 @@ def subtract_normal(t, g, lam):
 def residual(W, problem, work):
     """Fill work.z, f and g; return max |f - y|."""
     preactivations(W, problem.R, work.z)
-    problem.unit.first_order(work.z, W[:, problem.R.shape[1] :], problem.a, work.f, work.g)
+    first_order_at(problem.unit[FIRST_ORDER])(work.z, W[:, problem.R.shape[1] :], problem.a, work.f, work.g)
     size = 0.0
     for i in range(work.f.shape[0]):
         difference = abs(work.f[i] - problem.y[i])
@@ -160,7 +163,7 @@ def residual(W, problem, work):
 def sharpness(W, problem, work):
     """F = tr D^2 L on the manifold; fills work.z, f, g, alpha."""
     preactivations(W, problem.R, work.z)
-    return problem.unit.second_order(
+    return second_order_at(problem.unit[SECOND_ORDER])(
         work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.f, work.g, work.alpha
     )  # fmt: skip
 
@@ -261,7 +264,9 @@ def second_derivatives(W, problem, work, grad):
     """Gradient into `grad`, H and E into the workspace; returns (F, info)."""
     F, info = gradient(W, problem, work, grad)
     if info == 0:
-        problem.unit.curvature(work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.lam[0], work.H, work.E)
+        curvature_at(problem.unit[CURVATURE])(
+            work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.lam[0], work.H, work.E
+        )
     return F, info
 
 
@@ -285,7 +290,7 @@ def normal_acceleration(W, problem, work, U, V, out):
     r = problem.R.shape[1]
     _, info = gradient(W, problem, work, out)
     if info == 0:
-        problem.unit.curvature(work.z, W[:, r:], problem.s, problem.a, work.lam[0], work.H, work.E)
+        curvature_at(problem.unit[CURVATURE])(work.z, W[:, r:], problem.s, problem.a, work.lam[0], work.H, work.E)
         preactivations(V, problem.R, work.z)
         apply_blocks(work.H, work.z, V[:, r:], work.t)
         preactivations(U, problem.R, work.z)
@@ -371,5 +376,5 @@ def copy_scaled(out, factor, source):
 def output(W, problem, work):
     """Network output f, (n,)."""
     preactivations(W, problem.R, work.z)
-    problem.unit.values(work.z, W[:, problem.R.shape[1] :], problem.a, work.f)
+    values_at(problem.unit[VALUES])(work.z, W[:, problem.R.shape[1] :], problem.a, work.f)
     return work.f

@@ -10,6 +10,7 @@ import math
 
 from .lapack import gemm
 from .options import jit
+from .pointers import SAMPLE_FIRST_ORDER, sample_first_order_at
 
 NO_NOISE, RADEMACHER, GAUSSIAN, UNIFORM = range(4)
 
@@ -41,7 +42,7 @@ def sgd_steps(Z, c, moved, problem, a, step_size, batch, kind, std, n_steps, rng
         for k in range(n_rows):
             i = k if batch == 0 else rng.integers(0, n)
             rows[k] = i
-            error = problem.unit.sample_first_order(Z[i], c, a[i], g[k]) - problem.y[i]
+            error = sample_first_order_at(problem.unit[SAMPLE_FIRST_ORDER])(Z[i], c, a[i], g[k]) - problem.y[i]
             if not abs(error) <= limit:
                 return step
             _scale(g[k], scale * (error - draw_noise(rng, kind, std)))

@@ -142,7 +142,7 @@ def test_order_five_by_self_convergence(name, method):
     counts = (2, 4, 8)
     errors = [np.abs(fixed_steps(man, theta, end, k, method) - wanted).max() for k in counts]
     assert min(errors) > 2e-13
-    # From above the closed forms pin it; the explicit pair's leading error is small here, and the next term still shows.
+    # From above the closed forms pin it; the explicit pair's leading error is small here and the next term shows.
     assert 4.7 < fitted_order([end / k for k in counts], errors) < 6.7
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import manifoldflow as mf
+from manifoldflow.compiled.geometry import workspace
 from manifoldflow.errors import GeometryError, ProjectionError
 from tests.manifoldflow.conftest import SMALL, problem
 from tests.manifoldflow.oracle import fitted_order, relative
@@ -244,7 +245,7 @@ def test_coordinates_are_an_isometry_and_its_inverse():
 
 def test_no_array_of_the_compiled_problem_knows_d():
     man = problem("large_d").man
-    sizes = [array.size for array in (*man.problem[1:], *man._workspace())]
+    sizes = [array.size for array in (*man.problem[1:], *man.workspace())]
     assert max(sizes) <= man.n * max(man.n, man.m)
     assert man.reduced.X.shape == (10, 10)
 

@@ -43,6 +43,11 @@ def test_unknown_statements_are_refused() -> None:
         verify([small_case()], ["S99"])
 
 
+def test_one_unit_is_refused() -> None:
+    with pytest.raises(InputError, match="at least 2"):
+        verify([small_case(width=1)], CHEAP)
+
+
 def test_labels_out_of_reach_are_refused() -> None:
     data = mf.datasets.DataSet("far", [[1.0, 0.0]], [100.0], "made up")
     with pytest.raises(UnreachableLabelsError):

@@ -57,8 +57,12 @@ def decay(case: CaseReport) -> tuple[str, Figure]:
     flow, facts = case.series["flow"], case.facts
     figure, axes = _axes("flow time t", "", "Sharpness and gradient norm")
     t = np.asarray(flow["t"])
-    best = case.series["minimum"]["sharpness"] if "minimum" in case.series else float(np.min(flow["sharpness"]))
-    _semilog(axes, t, np.asarray(flow["sharpness"]) - best, BLUE, "F - F*", floor=1e-12 * abs(best))
+    sharpness = np.asarray(flow["sharpness"])
+    best = case.series["minimum"]["sharpness"] if "minimum" in case.series else float("inf")
+    if sharpness[-1] >= (1.0 - 1e-9) * best:
+        _semilog(axes, t, sharpness - best, BLUE, "F - F*", floor=1e-12 * abs(best))
+    else:
+        _semilog(axes, t, sharpness, BLUE, "F (it is below F*, or there is no F*)")
     _semilog(axes, t, np.asarray(flow["gradient_norm"]), ORANGE, "|grad F|")
     if not facts["failing_assumptions"]:
         _predictions(axes, t, flow, facts, best)
@@ -106,7 +110,7 @@ def _predictions(axes: Axes, t: Any, flow: dict[str, Any], facts: dict[str, Any]
 def singular_values(case: CaseReport) -> tuple[str, Figure]:
     """Singular values of Z against flow time."""
     flow = case.series["flow"]
-    figure, axes = _axes("flow time t", "singular value of Z", "Features going to rank one")
+    figure, axes = _axes("flow time t", "singular value of Z", "Features along the flow")
     t, values = np.asarray(flow["t"]), np.asarray(flow["singular_values"])
     for k, column in enumerate(values.T):
         kept = column > 1e-16 * values.max()
@@ -115,7 +119,7 @@ def singular_values(case: CaseReport) -> tuple[str, Figure]:
     _time_axis(axes, t)
     _logarithmic(axes, "y")
     axes.legend(fontsize=7.5, loc="lower left")
-    return "The largest singular values of the feature matrix Z along the flow: all but the first vanish.", figure
+    return "The largest singular values of the feature matrix Z along the flow; by S1 all but the first vanish.", figure
 
 
 def smallest_eigenvalue(case: CaseReport) -> tuple[str, Figure]:

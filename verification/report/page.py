@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from html import escape as _escape
 
 from verification.records import CaseReport, Check, Verdict
 from verification.results import VerificationReport, versions
 from verification.statements import STATEMENTS
-from verification.tables import number, summary
+from verification.tables import number, positive, summary
 
 from .figures import figures
 from .style import STYLE
@@ -17,16 +18,20 @@ _SYMBOLS = {"holds": "&#10003;", "fails": "&#10007;", "does not apply": "&ndash;
 
 
 _SIGNS = (
-    ("phi'''", "\u03c6\u2034"), ("phi''", "\u03c6\u2033"), ("phi'", "\u03c6\u2032"), ("phi^-1", "\u03c6\u207b\u00b9"), ("rho1", "\u03c1\u2081"),
-    ("rho2", "\u03c1\u2082"), ("lambda_min", "\u03bb_min"), ("lambda_max", "\u03bb_max"), ("kappa", "\u03ba"), ("beta", "\u03b2"),
-    ("|grad F|^2", "|grad F|\u00b2"), (" mu", " \u03bc"), ("mu ", "\u03bc "), ("(mu)", "(\u03bc)"), ("eps ", "\u03b5 "), ("<=", "\u2264"), (">=", "\u2265"),
-)
+    ("phi'''", "\u03c6\u2034"), ("phi''", "\u03c6\u2033"), ("phi'", "\u03c6\u2032"), (r"phi\^-1", "\u03c6\u207b\u00b9"),
+    (r"\bphi\b", "\u03c6"), ("rho1", "\u03c1\u2081"), ("rho2", "\u03c1\u2082"), (r"\blambda_", "\u03bb_"), (r"\bkappa\b", "\u03ba"), (r"\bbeta\b", "\u03b2"),
+    (r"\bmu\b", "\u03bc"), (r"\beps\b", "\u03b5"), (r"\|\^2", "|\u00b2"), ("<=", "\u2264"), (">=", "\u2265"),
+)  # fmt: skip
 
 
 def escape(text: str) -> str:
-    """Text for HTML, with Greek letters and signs where the plain text of the table spells them out."""
-    for plain, sign in _SIGNS:
-        text = text.replace(plain, sign)
+    """Text for HTML, with Greek letters and signs where the plain text of the table spells them out.
+
+    >>> escape("mu of many multipliers <= rho1 in steps of eps")
+    '\u03bc of many multipliers \u2264 \u03c1\u2081 in steps of \u03b5'
+    """
+    for pattern, sign in _SIGNS:
+        text = re.sub(pattern, sign, text)
     return _escape(text)
 
 
@@ -119,9 +124,9 @@ def _facts(case: CaseReport) -> str:
         ("seed", str(facts["seed"])),
         ("Gram matrix", f"mu = {number(facts['mu'])}, s_min = {number(facts['s_min'])}"),
         ("range of z", f"[{low:.4g}, {high:.4g}]{'' if facts['confined'] else ', at the start only: nothing confines it'}"),
-        ("constants there", f"rho1 = {number(facts['rho1'])}, rho2 = {number(facts['rho2'])}, beta = {number(facts['beta'])}, "
+        ("constants there", f"rho1 = {number(facts['rho1'])}, rho2 = {number(facts['rho2'])}, beta = {positive(facts['beta'])}, "
          f"inf phi'''/phi' = {number(facts['inf_ratio'])}"),
-        ("region, kappa = 2", f"r = {number(facts['radius_kappa_2'])}, c = {number(facts['convexity_kappa_2'])}"),
+        ("region, kappa = 2", f"r = {positive(facts['radius_kappa_2'])}, c = {positive(facts['convexity_kappa_2'])}"),
         ("flow", f"{flow['status']} at t = {flow['end_time']:.4g} after {flow['steps']} steps; F from "
          f"{flow['sharpness_start']:.6g} to {flow['sharpness_end']:.10g}, |grad F| = {flow['gradient_norm_end']:.2g}"),
     )

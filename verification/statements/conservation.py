@@ -42,8 +42,10 @@ def same_vector(evidence: Evidence) -> Check:
     manifold = evidence.manifold
     end = manifold.coordinates.expand(evidence.flow.W[-1])
     mean = end.mean(axis=0)
-    measured = float(np.linalg.norm(end - mean, axis=1).max() / np.linalg.norm(mean))
-    tolerance, reason = _difference_left(evidence, float(np.linalg.norm(mean)))
+    start = np.linalg.norm(evidence.flow.W[0], axis=1).mean()
+    size = max(float(np.linalg.norm(mean)), 1e-3 * float(start))  # labels of 0 end at 0
+    measured = float(np.linalg.norm(end - mean, axis=1).max() / size)
+    tolerance, reason = _difference_left(evidence, size)
     return Check(
         "difference of the units' ends, start in the span",
         measured if evidence.settled else float("nan"),

@@ -19,7 +19,7 @@ def measure(evidence: Evidence) -> Measurement:
     """
     radius = evidence.constants.radius(KAPPA)
     if not (np.isfinite(radius) and radius > 0.0):
-        raise NotStatedError(f"the radius is {radius:.3g}: there is no region to enter.")
+        raise NotStatedError("there is no region |grad F| <= r to enter: r is not positive.")
     norms = evidence.flow.gradient_norm
     inside = norms <= radius
     if not inside.any():
