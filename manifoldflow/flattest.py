@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
 from .assumptions import no_flatter_range, reduced_constants
-from .errors import AssumptionWarning, InputError, ProjectionError
+from .errors import AssumptionWarning, ProjectionError
 from .flow import sharpness_flow
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
-from .validation import Array
+from .validation import Array, instance
 
 
 @reproducible
@@ -44,8 +44,7 @@ def flattest_point(manifold: ZeroLossManifold, theta0: ArrayLike | None = None) 
     >>> found.is_global, bool(found.gradient_norm < 1e-12)
     (True, True)
     """
-    if not isinstance(manifold, ZeroLossManifold):
-        raise InputError(f"manifold must be a ZeroLossManifold; got {type(manifold).__name__}.")
+    instance("manifold", manifold, ZeroLossManifold)
     start = None if theta0 is None else manifold.point("theta0", theta0)
     Z = _scalar_equations(manifold)
     if Z is None:

@@ -14,7 +14,7 @@ from .integration import Event, Integration
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .solution import FlowSolution
-from .validation import Array, one_of, positive_integer, positive_number, real_array
+from .validation import Array, instance, one_of, positive_integer, positive_number, real_array
 
 __all__ = ["FlowSolution", "rounding_level", "sharpness_flow"]
 
@@ -115,9 +115,7 @@ def _condition_of_data(manifold: ZeroLossManifold) -> float:
 
 
 def _start(manifold: ZeroLossManifold, theta: ArrayLike) -> Array:
-    if not isinstance(manifold, ZeroLossManifold):
-        raise InputError(f"manifold must be a ZeroLossManifold; got {type(manifold).__name__}.")
-    start = manifold.point("theta", theta)
+    start = instance("manifold", manifold, ZeroLossManifold).point("theta", theta)
     manifold.gradient(start)
     return start
 

@@ -14,7 +14,7 @@ from .geodesics import geodesic, parallel_transport
 from .network import TwoLayerNetwork
 from .reach import check_labels_reachable, features_in_domain
 from .reproducible import reproducible_methods
-from .validation import Array, generator, positive_number, real_array
+from .validation import Array, generator, instance, positive_number, real_array
 
 OFF_MANIFOLD = 1e-6  # largest |f - y| / (1 + max |y|) at which a point passes for one on the manifold
 
@@ -43,7 +43,7 @@ class ZeroLossManifold:
     """
 
     def __init__(self, network: TwoLayerNetwork, X: ArrayLike, y: ArrayLike) -> None:
-        self.network = network
+        self.network = instance("network", network, TwoLayerNetwork)
         self.X, self.y = _data(X, y)
         self.coordinates = ReducedCoordinates(network.inputs(self.X), network.p)
         R = self.coordinates.R

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from .errors import DivergenceError, InputError
 from .manifold import ZeroLossManifold
 from .network import TwoLayerNetwork
 from .reproducible import reproducible
-from .validation import Array, generator, one_of, positive_integer, positive_number, real_array
+from .validation import Array, generator, instance, one_of, positive_integer, positive_number, real_array
 
 _KINDS = ("none", "rademacher", "gaussian", "uniform")
 
@@ -117,15 +117,15 @@ def label_noise_sgd(
     """
     manifold = ZeroLossManifold(network, X, y)
     simulation = _Simulation(
-        manifold, positive_number("step_size", step_size), noise or LabelNoise(),
-        _batch(batch_size), positive_integer("n_steps", n_steps),
-        positive_integer("record_every", record_every) if record_every is not None else None,
-    )  # fmt: skip
+        manifold=manifold,
+        step_size=positive_number("step_size", step_size),
+        noise=LabelNoise() if noise is None else instance("noise", noise, LabelNoise),
+        batch=_batch(batch_size),
+        n_steps=positive_integer("n_steps", n_steps),
+        record_every=None if record_every is None else positive_integer("record_every", record_every),
+    )
     starts = _starts(theta, positive_integer("n_runs", n_runs), manifold)
-    streams = generator(rng).spawn(n_runs)
-    with ThreadPoolExecutor(max_workers=min(n_runs, os.cpu_count() or 1)) as pool:
-        results = list(pool.map(simulation.run, starts, streams))
-    return simulation.collect(results)
+    return simulation.run([_State(manifold, start, simulation.batch) for start in starts], generator(rng).spawn(n_runs))
 
 
 @dataclass(frozen=True)
@@ -139,22 +139,44 @@ class _Simulation:
     n_steps: int
     record_every: int | None
 
-    def run(self, start: Array, stream: np.random.Generator) -> tuple[Array, list[Array]]:
-        """One run: the end point and the recorded points."""
-        state = _State(self.manifold, start, self.batch)
-        recorded = []
-        for count in self._chunks():
-            taken = self._advance(state, stream, count)
-            if taken < count:
-                raise DivergenceError(self._divergence(state))
-            if self.record_every is not None:
-                recorded.append(state.theta())
-        return state.theta(), recorded
+    def run(self, states: list[_State], streams: list[np.random.Generator]) -> SGDRun:
+        """Advance all runs together, a chunk at a time; Ctrl-C ends with the chunk in hand and keeps it."""
+        steps: list[int] = []
+        recorded: list[Array] = []
+        taken, interrupted = 0, False
+        with ThreadPoolExecutor(max_workers=min(len(states), os.cpu_count() or 1)) as pool:
+            while taken < self.n_steps and not interrupted:
+                count = self._next_chunk(taken)
+                interrupted = self._advance_all(pool, states, streams, count)
+                taken += count
+                if self.record_every and (taken % self.record_every == 0 or taken == self.n_steps):
+                    steps.append(taken)
+                    recorded.append(np.stack([state.theta() for state in states]))
+        return self._result(states, taken, steps, recorded, interrupted)
 
-    def _chunks(self) -> list[int]:
-        size = self.record_every or self.n_steps
-        full, rest = divmod(self.n_steps, size)
-        return [size] * full + ([rest] if rest else [])
+    def _next_chunk(self, taken: int) -> int:
+        """Steps until the next record, and no more than a fraction of a second takes."""
+        work = self.manifold.m * self.manifold.n * (self.batch or self.manifold.n)
+        interval = self.record_every or self.n_steps
+        return min(interval - taken % interval, self.n_steps - taken, max(1, 200_000_000 // work))
+
+    def _advance_all(
+        self, pool: ThreadPoolExecutor, states: list[_State], streams: list[np.random.Generator], count: int
+    ) -> bool:
+        """Take `count` steps of every run; True if Ctrl-C came meanwhile."""
+        futures = [
+            pool.submit(self._advance, state, stream, count) for state, stream in zip(states, streams, strict=True)
+        ]
+        interrupted = False
+        try:
+            wait(futures)
+        except KeyboardInterrupt:
+            wait(futures)
+            interrupted = True
+        for state, future in zip(states, futures, strict=True):
+            if future.result() < count:
+                raise DivergenceError(self._divergence(state))
+        return interrupted
 
     def _advance(self, state: _State, stream: np.random.Generator, count: int) -> int:
         return sgd_steps(
@@ -170,20 +192,27 @@ class _Simulation:
             "(2 / largest Hessian eigenvalue of the sampled loss); take a step size well below it, or less noise."
         )
 
-    def collect(self, results: list[tuple[Array, list[Array]]]) -> SGDRun:
-        """Gather the runs into one immutable record."""
+    def _result(
+        self, states: list[_State], taken: int, steps: list[int], recorded: list[Array], interrupted: bool
+    ) -> SGDRun:
         man = self.manifold
-        theta = np.stack([end for end, _ in results])
-        recorded = np.stack([np.stack(points) for _, points in results], axis=1) if results[0][1] else theta[None][:0]
+        theta = np.stack([state.theta() for state in states])
+        trajectory = np.stack(recorded) if recorded else theta[None][:0]
         loss = np.array([float(np.sum(man.residual(point) ** 2)) for point in theta])
-        for array in (theta, recorded, loss):
+        for array in (theta, trajectory, loss):
             array.flags.writeable = False
-        clock = self.noise.std**2 / 2.0 / (1 if self.batch == 0 else man.n * self.batch)
+        word = f"Interrupted: {taken} of {self.n_steps}" if interrupted else f"{taken}"
         return SGDRun(
-            theta=theta, loss=loss, n_steps=self.n_steps, step_size=self.step_size, clock=clock,
-            stable_step_size=stable_step_size(man, theta[0], self.batch), steps=np.cumsum(self._chunks())[:
-            len(recorded)], recorded=recorded, message=f"{self.n_steps} steps of {len(results)} run(s) were taken.",
-        )  # fmt: skip
+            theta=theta,
+            loss=loss,
+            n_steps=taken,
+            step_size=self.step_size,
+            clock=self.noise.std**2 / 2.0 / (1 if self.batch == 0 else man.n * self.batch),
+            stable_step_size=stable_step_size(man, theta[0], self.batch),
+            steps=np.array(steps, dtype=np.int64),
+            recorded=trajectory,
+            message=f"{word} steps of {len(states)} run(s) were taken.",
+        )
 
 
 class _State:

@@ -73,6 +73,13 @@ def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def instance(name: str, value: Any, kind: type) -> Any:
+    """`value` if it is of that kind; `InputError` otherwise."""
+    if not isinstance(value, kind):
+        raise InputError(f"{name} must be a {kind.__name__}; got {type(value).__name__} {str(value)[:60]!r}.")
+    return value
+
+
 def generator(rng: Any) -> np.random.Generator:
     """A NumPy generator from a seed, a SeedSequence or a Generator; `InputError` otherwise."""
     if rng is None:

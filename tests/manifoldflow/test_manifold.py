@@ -245,7 +245,7 @@ def test_coordinates_are_an_isometry_and_its_inverse():
 
 def test_no_array_of_the_compiled_problem_knows_d():
     man = problem("large_d").man
-    sizes = [array.size for array in (*man.problem[1:], *man.workspace())]
+    sizes = [array.size for array in (*man.problem[1:], *workspace(man.m, man.n, 0))]
     assert max(sizes) <= man.n * max(man.n, man.m)
     assert man.reduced.X.shape == (10, 10)
 

@@ -37,7 +37,8 @@ def measure(evidence: Evidence) -> Measurement:
 
 def decay(evidence: Evidence, entry: int) -> Check:
     """Smallest rate of decay of |grad F|^2 after entry, each over a factor 10 of |grad F|, against 2 c."""
-    rates = _rates(evidence.flow.t[entry:], evidence.flow.gradient_norm[entry:])
+    norms = evidence.flow.gradient_norm
+    rates = _rates(evidence.flow.t[entry:], norms[entry:], 1e-13 * norms.max())
     bound = 2.0 * evidence.constants.convexity(KAPPA)
     reason = (
         "1e-3: relative error of the gradient where it is above 1000 times its stopping value, rtol 1e-8 and rounding"
@@ -53,10 +54,10 @@ def decay(evidence: Evidence, entry: int) -> Check:
     )
 
 
-def _rates(t: Array, norms: Array) -> list[float]:
-    """Mean decay rates of the squared norm over consecutive factors of 10, the last 1000 left to rounding."""
+def _rates(t: Array, norms: Array, rounding: float) -> list[float]:
+    """Mean decay rates of the squared norm over factors of 10, down to 1000 times the end or to rounding."""
     rates, k = [], 0
-    floor = 1e3 * norms[-1]
+    floor = max(1e3 * norms[-1], rounding)
     for q in range(1, norms.size):
         if norms[q] < floor or norms[q] == 0.0:
             break
@@ -71,7 +72,7 @@ def _rates(t: Array, norms: Array) -> list[float]:
 def curvature_along_gradient(evidence: Evidence, radius: float) -> Check:
     """Hess F[g, g]/|g|^2 at flow points inside the region: half the rate of decay of |g|^2 at that moment."""
     norms = evidence.flow.gradient_norm[evidence.sampled]
-    kept = (norms <= radius) & (norms > 100.0 * norms[-1])
+    kept = (norms <= radius) & (norms > max(100.0 * norms[-1], 1e-13 * norms.max()))
     values = evidence.flow_curvature[kept]
     bound = evidence.constants.convexity(KAPPA)
     measured = float(values.min()) if values.size else float("nan")
