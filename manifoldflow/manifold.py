@@ -11,7 +11,7 @@ from .compiled import geometry
 from .coordinates import ReducedCoordinates
 from .errors import GeometryError, InputError, ProjectionError
 from .geodesics import geodesic, parallel_transport
-from .network import TwoLayerNetwork
+from .network import Network
 from .reach import check_labels_reachable, features_in_domain
 from .reproducible import reproducible_methods
 from .validation import Array, generator, instance, positive_number, real_array
@@ -42,8 +42,8 @@ class ZeroLossManifold:
     True
     """
 
-    def __init__(self, network: TwoLayerNetwork, X: ArrayLike, y: ArrayLike) -> None:
-        self.network = instance("network", network, TwoLayerNetwork)
+    def __init__(self, network: Network, X: ArrayLike, y: ArrayLike) -> None:
+        self.network = instance("network", network, Network)
         self.X, self.y = _data(X, y)
         self.coordinates = ReducedCoordinates(network.inputs(self.X), network.p)
         R = self.coordinates.R
@@ -56,7 +56,7 @@ class ZeroLossManifold:
     def __repr__(self) -> str:
         return f"ZeroLossManifold({self.network!r}, n={self.n}, d={self.X.shape[1]}, rank={self.coordinates.rank})"
 
-    def __reduce__(self) -> tuple[type, tuple[TwoLayerNetwork, Array, Array]]:
+    def __reduce__(self) -> tuple[type, tuple[Network, Array, Array]]:
         return ZeroLossManifold, (self.network, self.X, self.y)
 
     # Sizes and constants of the data.
@@ -143,11 +143,12 @@ class ZeroLossManifold:
         failure = self.newton(W)
         if failure is not None:
             raise ProjectionError(failure)
-        scale = 1.0 + np.linalg.norm(target)
+        scale, step = 1.0 + float(np.linalg.norm(target)), np.inf
         for _ in range(200):
             moved = self._along_tangent(W, target - W)
-            step = np.linalg.norm(moved)
-            if step <= 1e-13 * scale:
+            previous, step = step, float(np.linalg.norm(moved))
+            # At rounding level, which the condition of J J^T sets, steps stop shrinking.
+            if step <= 1e-13 * scale or (step <= 1e-9 * scale and step > 0.5 * previous):
                 return self._compose(W, start)
             W = W + moved
             failure = self.newton(W)

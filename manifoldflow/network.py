@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import sympy
@@ -13,6 +13,25 @@ from derivations import UnitFunction
 
 from .errors import InputError
 from .validation import Array, positive_integer, real_array
+
+
+@runtime_checkable
+class Network(Protocol):
+    """What a manifold needs of a network: its unit, what its parameters are multiplied with, its fixed coefficients."""
+
+    @property
+    def unit(self) -> UnitFunction:
+        """The unit function psi(z, c; a)."""
+
+    @property
+    def p(self) -> int:
+        """Number of own parameters of a unit."""
+
+    def inputs(self, X: Array) -> Array:
+        """The matrix (n, d') that a unit's first d' parameters are multiplied with to give z."""
+
+    def coefficients(self, X: Array) -> Array:
+        """The fixed coefficients a_ji, (m, n), for the data X (n, d)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +67,8 @@ class TwoLayerNetwork:
         object.__setattr__(self, "output_weights", self._weights(weights))
 
     def _weights(self, value: ArrayLike | None) -> Array:
-        if value is None:
-            return np.ones(self.width)
-        weights = real_array("output_weights", value, shape=(self.width,)).copy()
+        given = np.ones(self.width) if value is None else value
+        weights = real_array("output_weights", given, shape=(self.width,)).copy()
         if np.any(weights == 0.0):
             raise InputError(
                 f"output_weights must be non-zero; entry {int(np.flatnonzero(weights == 0.0)[0])} is 0. "

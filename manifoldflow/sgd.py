@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .compiled.sgd import sgd_steps
 from .errors import DivergenceError, InputError
 from .manifold import ZeroLossManifold
-from .network import TwoLayerNetwork
+from .network import Network
 from .reproducible import reproducible
 from .validation import Array, generator, instance, one_of, positive_integer, positive_number, real_array
 
@@ -36,6 +36,11 @@ class LabelNoise:
         one_of("kind", self.kind, _KINDS)
         positive_number("std", self.std, allow_zero=True)
 
+    @property
+    def variance(self) -> float:
+        """Variance of one draw."""
+        return 0.0 if self.kind == "none" else self.std**2
+
 
 @dataclass(frozen=True, eq=False)
 class SGDRun:
@@ -53,7 +58,7 @@ class SGDRun:
     step_size: float
     clock: float
     stable_step_size: float
-    steps: Array
+    steps: NDArray[np.int64]
     recorded: Array
     message: str
 
@@ -70,7 +75,7 @@ class SGDRun:
 
 @reproducible
 def label_noise_sgd(
-    network: TwoLayerNetwork,
+    network: Network,
     X: ArrayLike,
     y: ArrayLike,
     theta: ArrayLike,
@@ -199,7 +204,8 @@ class _Simulation:
         theta = np.stack([state.theta() for state in states])
         trajectory = np.stack(recorded) if recorded else theta[None][:0]
         loss = np.array([float(np.sum(man.residual(point) ** 2)) for point in theta])
-        for array in (theta, trajectory, loss):
+        indices = np.array(steps, dtype=np.int64)
+        for array in (theta, trajectory, loss, indices):
             array.flags.writeable = False
         word = f"Interrupted: {taken} of {self.n_steps}" if interrupted else f"{taken}"
         return SGDRun(
@@ -207,9 +213,9 @@ class _Simulation:
             loss=loss,
             n_steps=taken,
             step_size=self.step_size,
-            clock=self.noise.std**2 / 2.0 / (1 if self.batch == 0 else man.n * self.batch),
+            clock=self.noise.variance / 2.0 / (1 if self.batch == 0 else man.n * self.batch),
             stable_step_size=stable_step_size(man, theta[0], self.batch),
-            steps=np.array(steps, dtype=np.int64),
+            steps=indices,
             recorded=trajectory,
             message=f"{word} steps of {len(states)} run(s) were taken.",
         )
