@@ -107,9 +107,7 @@ def gradient_table() -> list[dict[str, object]]:
         W, work = man.coordinates.reduce(theta), geometry.workspace(m, n, 0)
         out = np.empty_like(W)
         own = best(lambda man=man, theta=theta: [man.gradient(theta) for _ in range(100)], 5) / 100
-        inner = best(
-            lambda man=man, W=W, work=work, out=out: [geometry.gradient(W, man.problem, work, out) for _ in range(100)], 5
-        ) / 100  # fmt: skip
+        inner = best(lambda a=(W, man.problem, work, out): [geometry.gradient(*a) for _ in range(100)], 5) / 100
         numpy_time = best(lambda man=man, theta=theta: [numpy_gradient(man, theta) for _ in range(20)], 5) / 20
         jax_time = jax_gradient(man, theta)
         rows.append({"m": m, "n": n, "d": d, "public": own, "compiled": inner, "numpy": numpy_time, "jax": jax_time})

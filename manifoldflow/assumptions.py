@@ -117,7 +117,7 @@ def warn_where_theorems_do_not_apply(manifold: ZeroLossManifold, W: Array) -> No
             f"(rho1 = {found.rho1:.3g}, rho2 = {found.rho2:.3g}, beta = {found.beta:.3g}, mu = {found.mu:.3g}): "
             f"{', '.join(found.inapplicable)} do not apply. The computation goes on.",
             AssumptionWarning,
-            stacklevel=3,
+            stacklevel=4,  # past sharpness_flow and its wrapper, to the caller
         )
 
 

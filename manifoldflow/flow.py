@@ -16,9 +16,14 @@ from .reproducible import reproducible
 from .solution import FlowSolution
 from .validation import Array, instance, one_of, positive_integer, positive_number, real_array
 
-__all__ = ["FlowSolution", "rounding_level", "sharpness_flow"]
+__all__ = ["FlowSolution", "sharpness_flow"]
 
 METHODS = ("auto", "explicit", "implicit")
+
+# Where a gradient is rounding: relative to the normal part of the Euclidean gradient, from which it is what is left.
+# After the second projection near stationarity, runs to t = 1e7 end at 0.2 to 1.5 eps, for condition numbers of 10 to
+# 4e6.
+ROUNDING = 20.0 * np.finfo(float).eps
 
 
 @reproducible
@@ -50,9 +55,8 @@ def sharpness_flow(
             real images) or "auto", which compares the two costs from the curvature at the start.
         t_eval: output times; None gives every step.
         events: functions (t, theta) -> float whose sign changes are located; `terminal = True` on one stops there.
-        gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is at the
-        level
-            of rounding (`rounding_level`).
+        gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is rounding,
+            20 eps of the Euclidean gradient's normal part.
         max_steps: bound on accepted steps.
         dense_output: keep what `sol` needs (five numbers a parameter and step).
 
@@ -79,39 +83,21 @@ def sharpness_flow(
     """
     start, t0, t1 = _start(manifold, theta), *_span(t_span)
     tolerances = (positive_number("rtol", rtol), positive_number("atol", atol, allow_zero=True))
-    keep_dense = dense_output or t_eval is not None or events is not None
+    keep_dense = instance("dense_output", dense_output, bool) or t_eval is not None or events is not None
     times = _output_times(t_eval, t0, t1)
     W = manifold.coordinates.reduce(start)
     warn_where_theorems_do_not_apply(manifold, W)
     chosen = _choose_method(manifold, W, t1 - t0) if one_of("method", method, METHODS) == "auto" else method
     control = stepping.Control(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
-        rounding_level(manifold, W) if np.isinf(t1) else 0.0,
+        ROUNDING if np.isinf(t1) else 0.0,
         manifold.projection_tolerance(), positive_integer("max_steps", max_steps), keep_dense,
     )  # fmt: skip
     run = Integration(
         manifold, W, t0, control, chosen, _event_list(events), manifold.coordinates.orthogonal_part(start)
     )
     run.integrate()
-    return run.solution(times, dense_output)
-
-
-def rounding_level(manifold: ZeroLossManifold, W: Array) -> float:
-    """What rounding leaves of the gradient, relative to the normal part of the Euclidean gradient: 10 eps sqrt(cond K).
-
-    That part is removed by solving with K = J J^T, and an error of eps in J grad F comes back as eps / sigma_min(J).
-    The larger condition number of K at W and of the Gram matrix stands for that at the end.
-    """
-    work = manifold.workspace()
-    geometry.residual(W, manifold.problem, work)
-    geometry.jacobian_gram(work.g, manifold.gram, work.K)
-    condition = max(float(np.linalg.cond(work.K)), _condition_of_data(manifold))
-    return float(10.0 * np.finfo(float).eps * np.sqrt(condition))
-
-
-def _condition_of_data(manifold: ZeroLossManifold) -> float:
-    singular = manifold.coordinates.singular_values
-    return float((singular[0] / singular[-1]) ** 2) if manifold.mu > 0.0 else 1.0
+    return run.solution(times)
 
 
 def _start(manifold: ZeroLossManifold, theta: ArrayLike) -> Array:
@@ -140,10 +126,10 @@ def _output_times(t_eval: ArrayLike | None, t0: float, t1: float) -> Array | Non
 
 
 def _event_list(events: Event | Sequence[Event] | None) -> list[Event]:
-    given = [] if events is None else [events] if callable(events) else list(events)
-    if not all(callable(event) for event in given):
+    given = [] if events is None else [events] if callable(events) else events
+    if not isinstance(given, (list, tuple)) or not all(callable(event) for event in given):
         raise InputError("events must be functions (t, theta) -> float, one or a sequence of them.")
-    return given
+    return list(given)
 
 
 def _choose_method(manifold: ZeroLossManifold, W: Array, span: float) -> str:

@@ -6,6 +6,7 @@ Record geodesic: W'' = -J^T K^{-1} q(W', W'); a vector V is carried by V' = -J^T
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .manifold import ZeroLossManifold
 
 RTOL, ATOL = 1e-12, 1e-13
+MAX_EVALUATIONS = 100_000  # a geodesic of the manifold's own scale takes some hundreds
 
 
 def geodesic(manifold: ZeroLossManifold, W: Array, U: Array) -> Array:
@@ -46,7 +48,11 @@ def _integrate(manifold: ZeroLossManifold, parts: list[Array]) -> Array:
 def _field(manifold: ZeroLossManifold, shape: tuple[int, ...]) -> Callable[[float, Array], Array]:
     problem, work = manifold.problem, manifold.workspace()
 
+    evaluations = count()
+
     def field(_: float, flat: Array) -> Array:
+        if next(evaluations) > MAX_EVALUATIONS or not np.isfinite(flat).all():
+            raise GeometryError("The geodesic left every region in which it can be followed. Use a shorter velocity.")
         parts = flat.reshape(shape)
         out = np.empty(shape)
         out[0] = parts[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -138,7 +137,7 @@ class Integration:
         t, W, _, dense = (np.concatenate(parts) for parts in zip(*self.chunks, strict=True))
         return Path(t, W, dense, self.manifold)
 
-    def solution(self, times: Array | None, dense_output: bool) -> FlowSolution:
+    def solution(self, times: Array | None) -> FlowSolution:
         """The immutable result, at the steps or at the times asked for."""
         numbers = np.concatenate([chunk[2] for chunk in self.chunks])
         path = self.path()
@@ -147,23 +146,24 @@ class Integration:
             t = times[times <= path.t[-1]]
             W = np.stack([path.on_manifold(x) for x in t]) if t.size else path.W[:0]
             numbers = np.array([self._measure(w) for w in W]).reshape(-1, 3)
-        for array in (t, W, numbers):
+        t_events = tuple(np.array(times) for times in self.t_events)
+        for array in (t, W, numbers, *t_events):
             array.flags.writeable = False
         return FlowSolution(
             t=t, W=W, sharpness=numbers[:, 0], gradient_norm=numbers[:, 1], residual=numbers[:, 2],
-            status=self.reason, message=dict(REASONS)[self.reason], stats=self._stats(),
-            t_events=tuple(np.array(times) for times in self.t_events), manifold=self.manifold,
-            orthogonal=self.orthogonal, path=path if dense_output else None,
+            status=self.reason, message=dict(REASONS)[self.reason], counters=self._counters(),
+            t_events=t_events, manifold=self.manifold,
+            orthogonal=self.orthogonal, path=path if self.control.keep_dense else None,
         )  # fmt: skip
 
     def _measure(self, W: Array) -> tuple[float, float, float]:
         F, _ = geometry.gradient(W, self.manifold.problem, self.work, self.state.grad)
         return F, float(np.linalg.norm(self.state.grad)), float(np.abs(self.work.f - self.manifold.y).max())
 
-    def _stats(self) -> MappingProxyType[str, Any]:
+    def _counters(self) -> tuple[tuple[str, Any], ...]:
         names = ("accepted", "rejected", "field_evaluations", "factorisations")
         counters = dict(zip(names, map(int, self.state.counters), strict=False))
-        return MappingProxyType({"method": self.method, **counters, "last_step": float(self.state.scalars[1])})
+        return (("method", self.method), *counters.items(), ("last_step", float(self.state.scalars[1])))
 
 
 def _sign_changes(event: Event, path: Path, first: int, run: Integration) -> list[float]:

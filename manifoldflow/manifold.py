@@ -337,8 +337,10 @@ def _data(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
         )
     if y.size == 0:
         raise InputError("X and y are empty; at least one sample is needed.")
+    if X.shape[1] == 0:
+        raise InputError(f"X has shape {X.shape}, without columns; at least one is needed.")
     zero = np.flatnonzero(~X.any(axis=1))
-    if X.shape[1] and zero.size:
+    if zero.size:
         raise InputError(
             f"Row {int(zero[0])} of X is zero: its output cannot be trained. Remove it, or add a constant feature."
         )

@@ -40,7 +40,7 @@ class FlowSolution:
 
     `t` (k,) flow times; `theta` (k, m, d + p); `sharpness`, `gradient_norm`, `residual` (max |f - y|), each (k,);
     `status` a reason code and `message` its text; `success`: the end, a stationary point or a terminal event was
-    reached; `t_events`, `theta_events`: one array an event; `stats`: method and counters; `sol(t)`: the point at any
+    reached; `t_events`, `theta_events`: one array an event; `sol(t)`: the point at any
     time between.
     """
 
@@ -51,11 +51,16 @@ class FlowSolution:
     residual: Array
     status: str
     message: str
-    stats: MappingProxyType[str, Any]
+    counters: tuple[tuple[str, Any], ...]
     t_events: tuple[Array, ...]
     manifold: ZeroLossManifold
     orthogonal: Array
     path: Path | None
+
+    @property
+    def stats(self) -> MappingProxyType[str, Any]:
+        """Method chosen and what it did: accepted and rejected steps, field evaluations, factorisations, last step."""
+        return MappingProxyType(dict(self.counters))
 
     @property
     def success(self) -> bool:
@@ -65,7 +70,9 @@ class FlowSolution:
     @cached_property
     def theta(self) -> Array:
         """Points on M, (k, m, d + p), made from the reduced ones when first asked for."""
-        return self._lift(self.W)
+        theta = self._lift(self.W)
+        theta.flags.writeable = False
+        return theta
 
     @property
     def theta_events(self) -> tuple[Array, ...]:

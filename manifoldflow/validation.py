@@ -56,13 +56,16 @@ def positive_number(name: str, value: Any, allow_zero: bool = False, allow_infin
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InputError(f"{name} must be a real number; got {type(value).__name__} {value!r}.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{name} must be a float64; got a whole number of {len(str(value))} digits.") from None
 
 
 def positive_integer(name: str, value: Any) -> int:
     """`value` as an int >= 1; `InputError` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(f"{name} must be a whole number >= 1; got {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value < 2**63:
+        raise InputError(f"{name} must be a whole number >= 1 and below 2**63; got {value!r}.")
     return int(value)
 
 

@@ -94,6 +94,19 @@ def jacobian_gram(g, G, K):
 
 
 @jit
+def factor_gram(K):
+    """Cholesky factor of K in place; info is not 0 where K is singular to rounding, a pivot below 8 n eps."""
+    largest = 0.0
+    for i in range(K.shape[0]):
+        largest = max(largest, K[i, i])
+    info = cholesky(K)
+    for i in range(K.shape[0]):
+        if info == 0 and not K[i, i] * K[i, i] > 8.0 * K.shape[0] * 2.220446049250313e-16 * largest:
+            info = i + 1
+    return info
+
+
+@jit
 def apply_jacobian(g, z, c, out):
     """(J U)_i = sum_j g_ji . A_i U_j, from the pre-activations z = U_theta R^T and own parts c of U."""
     out[:] = 0.0
@@ -178,7 +191,7 @@ def gradient(W, problem, work, out):
     F = sharpness(W, problem, work)
     jacobian_gram(work.g, problem.G, work.K)
     apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.C, work.lam[0])
-    info = cholesky(work.K)
+    info = factor_gram(work.K)
     if info == 0:
         work.scratch[:] = work.lam
         cholesky_solve(work.K, work.lam)
@@ -216,7 +229,7 @@ def project(W, problem, work, U, out):
     """Orthogonal projection of U onto the tangent space at W; returns info as `gradient` does."""
     residual(W, problem, work)
     jacobian_gram(work.g, problem.G, work.K)
-    info = cholesky(work.K)
+    info = factor_gram(work.K)
     if info == 0:
         project_with_factor(problem, work, U, out)
     return info
@@ -331,7 +344,7 @@ def newton_projection(W, problem, work, step, tolerance, max_iterations):
 @jit
 def _newton_step(problem, work, step):
     jacobian_gram(work.g, problem.G, work.K)
-    info = cholesky(work.K)
+    info = factor_gram(work.K)
     if info == 0:
         for i in range(work.f.shape[0]):
             work.lam[0, i] = work.f[i] - problem.y[i]

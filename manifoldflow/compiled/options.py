@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -26,4 +27,4 @@ def jit(function: F) -> F:
 
 def cache_stem(function: Callable[..., Any]) -> str:
     """How the names of Numba's cache files for a function begin."""
-    return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+    return f"{Path(function.__code__.co_filename).stem}.{function.__qualname__}"

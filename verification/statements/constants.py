@@ -46,12 +46,12 @@ def monotone(evidence: Evidence) -> Check:
     rises = np.diff(flow.sharpness)
     sizes = np.linalg.norm(flow.W[1:], axis=(1, 2))
     allowed = flow.gradient_norm[1:] * (RTOL * sizes + ATOL) + 1e-12 * flow.sharpness[0]
-    for k in np.flatnonzero(rises > allowed):
+    for k in map(int, np.flatnonzero(rises > allowed)):
         allowed[k] += off_manifold(evidence, k) + off_manifold(evidence, k + 1)
     measured = float((rises / allowed).max()) if rises.size else 0.0
     reason = (
-        "1e-8 |Theta| |grad F|, the error that the integrator allows a step; |lambda| |f - y|, what the residual moves F; "
-        "and 1e-12 F(0) for rounding"
+        "1e-8 |Theta| |grad F|, the error that the integrator allows a step; "
+        "|lambda| |f - y|, what the residual moves F; and 1e-12 F(0) for rounding"
     )
     return Check("largest rise of F in a step, over the error allowed", measured, "<=", 0.0, 1.0, reason, flow.t.size)
 

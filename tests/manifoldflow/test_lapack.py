@@ -1,0 +1,172 @@
+"""The linear algebra inside compiled code against NumPy, and the whole toolkit with the compiler switched off."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from manifoldflow.compiled.lapack import cholesky, cholesky_solve, gemm, lu, lu_solve
+
+# Around the size (4096 multiplications) where loops give way to BLAS: 15^3 = 3375, 16^3 = 4096, 17^3 = 4913.
+SIZES = [(1, 1, 1), (3, 4, 5), (15, 15, 15), (16, 16, 16), (17, 17, 17), (2, 60, 70), (40, 1, 200)]
+EMPTY = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0)]
+FLAGS = list(itertools.product([False, True], repeat=2))
+
+
+def operands(rng, m, n, k, transpose_a, transpose_b, strided):
+    """A, B, C of the shapes that `gemm` takes; strided ones are columns of wider arrays."""
+    shapes = [(k, m) if transpose_a else (m, k), (n, k) if transpose_b else (k, n), (m, n)]
+    if not strided:
+        return [rng.normal(size=shape) for shape in shapes]
+    return [rng.normal(size=(rows, columns + 3))[:, 2 : columns + 2] for rows, columns in shapes]
+
+
+@pytest.mark.parametrize(("transpose_a", "transpose_b"), FLAGS)
+@pytest.mark.parametrize("strided", [False, True])
+@pytest.mark.parametrize("size", [*SIZES, *EMPTY])
+def test_gemm(rng, size, strided, transpose_a, transpose_b):
+    m, n, k = size
+    for alpha, beta in ((1.0, 0.0), (-0.7, 1.0), (2.0, 0.3)):
+        A, B, C = operands(rng, m, n, k, transpose_a, transpose_b, strided)
+        wanted = alpha * (A.T if transpose_a else A) @ (B.T if transpose_b else B) + beta * C
+        before = A.copy(), B.copy()
+        gemm(transpose_a, transpose_b, alpha, A, B, beta, C)
+        np.testing.assert_allclose(C, wanted, atol=1e-14 * (k + 1) * 4)
+        np.testing.assert_array_equal(A, before[0])
+        np.testing.assert_array_equal(B, before[1])
+
+
+@pytest.mark.parametrize("size", [(3, 4, 5), (30, 20, 25)])
+def test_gemm_with_beta_nought_does_not_read_c(rng, size):
+    m, n, k = size
+    A, B, C = operands(rng, m, n, k, False, False, False)
+    C[:] = np.nan
+    gemm(False, False, 1.0, A, B, 0.0, C)
+    np.testing.assert_allclose(C, A @ B, atol=1e-13)
+
+
+def test_gemm_leaves_the_surroundings_of_a_view_alone(rng):
+    whole = np.full((20, 30), 7.0)
+    A, B = rng.normal(size=(20, 21)), rng.normal(size=(21, 22))
+    gemm(False, False, 1.0, A, B, 0.0, whole[:, 4:26])
+    np.testing.assert_allclose(whole[:, 4:26], A @ B, atol=1e-13)
+    assert np.all(whole[:, :4] == 7.0)
+    assert np.all(whole[:, 26:] == 7.0)
+
+
+def positive_definite(rng, n, strided=False):
+    factor = rng.normal(size=(n, n + 2))
+    matrix = factor @ factor.T + 0.1 * np.eye(n)
+    return np.pad(matrix, ((0, 0), (1, 2)))[:, 1 : n + 1] if strided else matrix
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 64, 150])
+@pytest.mark.parametrize("strided", [False, True])
+def test_cholesky(rng, n, strided):
+    A = positive_definite(rng, n, strided)
+    rhs = rng.normal(size=(3, n + 1))[:, :n] if strided else rng.normal(size=(3, n))
+    original, given = A.copy(), rhs.copy()
+    assert cholesky(A) == 0
+    np.testing.assert_allclose(np.tril(A), np.linalg.cholesky(original), atol=1e-11)
+    cholesky_solve(A, rhs)
+    np.testing.assert_allclose(rhs @ original, given, atol=1e-9)
+
+
+def test_cholesky_says_where_it_failed(rng):
+    A = positive_definite(rng, 6)
+    A[3, 3] = -1.0
+    assert cholesky(A) == 4
+    assert cholesky(np.zeros((2, 2))) == 1
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 64, 150])
+@pytest.mark.parametrize("strided", [False, True])
+def test_lu(rng, n, strided):
+    A = rng.normal(size=(n, n + 3))[:, 1 : n + 1] if strided else rng.normal(size=(n, n))
+    rhs, pivots = rng.normal(size=(2, n)), np.zeros(n, np.int32)
+    original, given = A.copy(), rhs.copy()
+    assert lu(A, pivots) == 0
+    lu_solve(A, pivots, rhs)
+    # Row k of rhs is a right-hand side: A x = b.
+    np.testing.assert_allclose(rhs @ original.T, given, atol=1e-9)
+    np.testing.assert_allclose(rhs, scipy.linalg.solve(original, given.T).T, atol=1e-9)
+
+
+def test_lu_needs_its_pivots_and_sees_singular_matrices():
+    A, pivots = np.array([[0.0, 2.0], [3.0, 1.0]]), np.zeros(2, np.int32)
+    assert lu(A, pivots) == 0
+    rhs = np.array([[2.0, 5.0]])
+    lu_solve(A, pivots, rhs)
+    np.testing.assert_allclose(rhs, [[4 / 3, 1.0]], rtol=1e-15)
+    assert lu(np.ones((2, 2)), pivots) == 2
+
+
+def test_empty_systems():
+    nothing, pivots = np.empty((0, 0)), np.empty(0, np.int32)
+    assert cholesky(nothing) == lu(nothing, pivots) == 0
+    for rows in (0, 2):
+        rhs = np.empty((rows, 0))
+        cholesky_solve(nothing, rhs)
+        lu_solve(nothing, pivots, rhs)
+    matrix, rhs = np.eye(3), np.empty((0, 3))
+    assert cholesky(matrix) == 0
+    cholesky_solve(matrix, rhs)
+    assert rhs.shape == (0, 3)
+
+
+# --- without the compiler -------------------------------------------------------------------------
+
+EVERYTHING = """
+import json
+import numpy as np
+import manifoldflow as mf
+
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(3, 4)), rng.normal(size=3)
+out = {}
+for name, network in (
+    ("cubic", mf.TwoLayerNetwork("z**3 + z", width=3)),
+    ("trained", mf.TwoLayerNetwork("z**3 + z", width=3, output_weights="trained")),
+    ("sinh", mf.TwoLayerNetwork("sinh(z)", width=3)),
+):
+    man = mf.ZeroLossManifold(network, X, y)
+    theta = man.random_point(rng=0)
+    u = rng.normal(size=man.shape)
+    out[name + " theta"] = theta
+    out[name + " gradient"] = man.gradient(theta)
+    out[name + " hvp"] = man.hessian_vector_product(theta, u)
+    out[name + " retraction"] = man.retraction(theta, 0.01 * u)
+    if name != "sinh":
+        for method in ("explicit", "implicit"):
+            sol = mf.sharpness_flow(man, theta, (0.0, 0.01), rtol=1e-4, method=method)
+            out[name + " " + method] = sol.theta[-1]
+        for batch in (1, "full"):
+            run = mf.label_noise_sgd(network, X, y, theta, step_size=1e-4, n_steps=20, rng=3, batch_size=batch,
+                                     noise=mf.LabelNoise("gaussian", std=0.3))
+            out[name + " sgd " + str(batch)] = run.theta[0]
+print(json.dumps({key: value.tolist() for key, value in out.items()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def both_ways():
+    from tests.manifoldflow.conftest import run_python
+
+    results = []
+    for disabled in (0, 1):
+        code, out, err = run_python(EVERYTHING, NUMBA_DISABLE_JIT=disabled)
+        assert code == 0, err
+        results.append(json.loads(out))
+    return results
+
+
+def test_the_same_numbers_without_the_compiler(both_ways):
+    compiled, interpreted = both_ways
+    assert len(compiled) == 4 * 3 + 4 * 2
+    for name, value in compiled.items():
+        wanted = np.array(value)
+        np.testing.assert_allclose(
+            np.array(interpreted[name]), wanted, atol=1e-12 * max(1.0, np.abs(wanted).max()), err_msg=name
+        )
