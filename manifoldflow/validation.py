@@ -63,9 +63,11 @@ def _number(name: str, value: Any) -> float:
 
 
 def positive_integer(name: str, value: Any) -> int:
-    """`value` as an int >= 1; `InputError` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value < 2**63:
-        raise InputError(f"{name} must be a whole number >= 1 and below 2**63; got {value!r}.")
+    """`value` as an int in [1, 2**63); `InputError` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{name} must be a whole number >= 1; got {value!r}.")
+    if value >= 2**63:
+        raise InputError(f"{name} must be below 2**63; got a number of {len(str(value))} digits.")
     return int(value)
 
 
