@@ -88,6 +88,11 @@ def sharpness_flow(
     W = manifold.coordinates.reduce(start)
     warn_where_theorems_do_not_apply(manifold, W)
     chosen = _choose_method(manifold, W, t1 - t0) if one_of("method", method, METHODS) == "auto" else method
+    if chosen == "explicit" and np.isinf(t1) and gradient_tolerance == 0.0 and not _is_flat(manifold, W):
+        raise InputError(
+            "method='explicit' cannot follow an infinite span to rounding: its steps stay bounded by stability. "
+            "Give gradient_tolerance > 0 or an end of t_span, or use method='implicit'."
+        )
     control = stepping.Control(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
         ROUNDING if np.isinf(t1) else 0.0,
@@ -98,6 +103,12 @@ def sharpness_flow(
     )
     run.integrate()
     return run.solution(times)
+
+
+def _is_flat(manifold: ZeroLossManifold, W: Array) -> bool:
+    work, gradient = manifold.workspace(), np.empty_like(W)
+    geometry.gradient(W, manifold.problem, work, gradient)
+    return bool(np.linalg.norm(gradient) <= ROUNDING * work.normal[0])
 
 
 def _start(manifold: ZeroLossManifold, theta: ArrayLike) -> Array:

@@ -33,6 +33,7 @@ class ZeroLossManifold:
 
     Source: Gatmiry et al. (ICML 2024); formulas and notation in `docs/theory.md`.
 
+    >>> from manifoldflow import TwoLayerNetwork
     >>> rng = np.random.default_rng(0)
     >>> man = ZeroLossManifold(TwoLayerNetwork("z**3 + z", width=5), rng.normal(size=(3, 8)), [1.0, 0.0, -1.0])
     >>> theta = man.random_point(rng=0)

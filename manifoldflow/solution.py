@@ -112,8 +112,9 @@ class Path:
 
     def raw(self, t: float) -> Array:
         """The interpolating polynomial at t, not projected."""
-        if not self.t[0] <= t <= self.t[-1]:
-            raise InputError(f"t must lie in the integrated span [{self.t[0]:.6g}, {self.t[-1]:.6g}]; got {t!r}.")
+        if not np.isscalar(t) or not self.t[0] <= t <= self.t[-1]:
+            span = f"[{self.t[0]:.6g}, {self.t[-1]:.6g}]"
+            raise InputError(f"t must be one number in the integrated span {span}; got {t!r}.")
         k = min(int(np.searchsorted(self.t, t, side="right")) - 1, len(self.dense) - 1)
         if k < 0:
             return self.W[0].copy()

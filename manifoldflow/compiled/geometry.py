@@ -169,6 +169,8 @@ def residual(W, problem, work):
         difference = abs(work.f[i] - problem.y[i])
         if not difference <= size:
             size = difference
+        if size != size:
+            return size  # NaN: outside the activation's domain
     return size
 
 
@@ -359,6 +361,8 @@ def _newton_step(problem, work, step):
 def _line_search(W, problem, work, step, size, max_trials):
     """Add the step to W, halved until the residual falls; leave W as it was if it never does. Returns the residual."""
     fraction = 1.0
+    if not np.isfinite(norm(step)):
+        return size
     for _ in range(max_trials):
         add_multiple(W, fraction, step)
         new_size = residual(W, problem, work)

@@ -332,6 +332,13 @@ def test_a_projection_that_cannot_work_says_how_far_it_came():
         man.retraction(theta, np.full((1, 2), 1e3))
 
 
+@pytest.mark.parametrize("start", [[4.0, 1.2], [1.2, 4.0]])
+def test_newton_shortens_a_step_that_leaves_the_domain_in_any_sample(start):
+    # A full Newton step on log z = 0 from z = 4 ends at -1.5, where there is no output; half of it does not.
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("log(z)", width=1), np.eye(2), [0.0, 0.0])
+    np.testing.assert_allclose(man.nearest_point([start]), [[1.0, 1.0]], atol=1e-12)
+
+
 # --- the same bits, whatever the threads ----------------------------------------------------------
 
 _BITS = """
