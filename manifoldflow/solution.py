@@ -59,7 +59,7 @@ class FlowSolution:
 
     @property
     def stats(self) -> MappingProxyType[str, Any]:
-        """Method chosen and what it did: accepted and rejected steps, field evaluations, factorisations, last step."""
+        """The method chosen, with accepted and rejected steps, field evaluations, factorisations and the last step."""
         return MappingProxyType(dict(self.counters))
 
     @property
