@@ -101,6 +101,15 @@ def test_sgd_writes_points(data_file: str, tmp_path: Path) -> None:
         assert found["theta"].shape == (2, 4, 6)
 
 
+def test_derive_refuses_to_print_a_record_that_failed_its_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    from derivations import Derivation
+    from derivations.checks.result import verdict
+
+    wrong = (verdict("sharpness", "autograd", 1.0, 1e-12, "tampered"),)
+    monkeypatch.setattr(Derivation, "check", lambda self, *, rng=0: wrong)
+    assert cli.main(["derive", "--activation", "sinh(z)"]) == 2
+
+
 def test_derive_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["derive", "--activation", "sinh(z)"]) == 0
     printed = capsys.readouterr().out
