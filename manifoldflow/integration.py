@@ -32,18 +32,12 @@ class Integration:
         events: list[Event],
         orthogonal: Array,
     ) -> None:
-        self.manifold, self.control, self.method, self.events, self.orthogonal = (
-            manifold,
-            control,
-            method,
-            events,
-            orthogonal,
-        )
+        self.manifold, self.control, self.method = manifold, control, method
+        self.events, self.orthogonal = events, orthogonal
         self.work = manifold.workspace()
         scalars = np.zeros(6)
-        scalars[0] = t0
+        scalars[stepping.T] = t0
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(5, np.int64))
-        _, scalars[3] = t0, 0.0
         self.chunks: list[tuple[Array, Array, Array, Array]] = []
         self.t_events: list[list[float]] = [[] for _ in events]
         self.reason = "running"
@@ -65,9 +59,7 @@ class Integration:
         )  # fmt: skip
 
     def _record_start(self, W: Array) -> None:
-        residual = np.abs(geometry.output(W, self.manifold.problem, self.work) - self.manifold.y).max()
-        F, _ = geometry.gradient(W, self.manifold.problem, self.work, self.state.grad)
-        numbers = np.array([[F, np.linalg.norm(self.state.grad), residual]])
+        numbers = np.array([self._measure(W)])
         self.chunks.append((self.state.scalars[:1].copy(), W[None].copy(), numbers, np.empty((0, 4, *W.shape))))
 
     def integrate(self) -> None:
@@ -80,9 +72,9 @@ class Integration:
 
     def _next_chunk(self) -> None:
         record = self._new_record()
-        self.state.counters[4] = 0
+        self.state.counters[stepping.RECORDED] = 0
         code = int(self._advance(record))
-        k = int(self.state.counters[4])
+        k = int(self.state.counters[stepping.RECORDED])
         self.chunks.append((record.t[:k], record.W[:k], record.numbers[:k], record.dense[:k]))
         name = REASONS[code][0]
         self.reason = "running" if name == "buffer_full" else name
@@ -117,9 +109,7 @@ class Integration:
         keep = int(np.searchsorted(path.t, stop, side="left"))
         numbers = np.concatenate([c[2] for c in self.chunks])
         W = path.on_manifold(stop)
-        F, _ = geometry.gradient(W, self.manifold.problem, self.work, self.state.grad)
-        residual = np.abs(self.work.f - self.manifold.y).max()
-        last = np.array([[F, np.linalg.norm(self.state.grad), residual]])
+        last = np.array([self._measure(W)])
         x = (stop - path.t[keep - 1]) / (path.t[keep] - path.t[keep - 1])
         scaled = path.dense[keep - 1 : keep] * (x ** np.arange(1, 5))[None, :, None, None]
         self.chunks = [
@@ -157,13 +147,14 @@ class Integration:
         )  # fmt: skip
 
     def _measure(self, W: Array) -> tuple[float, float, float]:
+        """Sharpness, gradient norm and residual at a point."""
         F, _ = geometry.gradient(W, self.manifold.problem, self.work, self.state.grad)
         return F, float(np.linalg.norm(self.state.grad)), float(np.abs(self.work.f - self.manifold.y).max())
 
     def _counters(self) -> tuple[tuple[str, Any], ...]:
         names = ("accepted", "rejected", "field_evaluations", "factorisations")
         counters = dict(zip(names, map(int, self.state.counters), strict=False))
-        return (("method", self.method), *counters.items(), ("last_step", float(self.state.scalars[1])))
+        return (("method", self.method), *counters.items(), ("last_step", float(self.state.scalars[stepping.H])))
 
 
 def _sign_changes(event: Event, path: Path, first: int, run: Integration) -> list[float]:
@@ -174,9 +165,7 @@ def _sign_changes(event: Event, path: Path, first: int, run: Integration) -> lis
     before = value(path.t[first])
     for k in range(first, len(path.t) - 1):
         after = value(path.t[k + 1])
-        if before == 0.0 and k == 0:
-            pass  # an event that holds at the start is not a change
-        elif before * after < 0.0 or (after == 0.0 and before != 0.0):
+        if before * after < 0.0 or (after == 0.0 and before != 0.0):
             roots.append(brentq(value, path.t[k], path.t[k + 1], xtol=1e-14, rtol=1e-13) if after else path.t[k + 1])
         before = after
     return roots

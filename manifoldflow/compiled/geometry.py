@@ -303,9 +303,8 @@ def hessian_vector_product(W, problem, work, U, out):
 def normal_acceleration(W, problem, work, U, V, out):
     """-J^T K^{-1} q with q_i = sum_j u_ji^T H_ji v_ji: geodesics (V = U) and parallel transport; returns info."""
     r = problem.R.shape[1]
-    _, info = gradient(W, problem, work, out)
+    _, info = second_derivatives(W, problem, work, out)
     if info == 0:
-        curvature_at(problem.unit[CURVATURE])(work.z, W[:, r:], problem.s, problem.a, work.lam[0], work.H, work.E)
         preactivations(V, problem.R, work.z)
         apply_blocks(work.H, work.z, V[:, r:], work.t)
         preactivations(U, problem.R, work.z)
