@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from .assumptions import warn_where_theorems_do_not_apply
 from .compiled import geometry, stepping
 from .errors import InputError
-from .integration import Event, Integration
+from .integration import Event, FlowProgress, Integration
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .solution import FlowSolution
@@ -40,6 +40,8 @@ def sharpness_flow(
     gradient_tolerance: float = 0.0,
     max_steps: int = 1_000_000,
     dense_output: bool = True,
+    callback: Callable[[FlowProgress], object] | None = None,
+    memory_limit: float = 1e9,
 ) -> FlowSolution:
     """Integrate dTheta/dt = -grad F on M from theta; every point of the solution lies on M to rounding.
 
@@ -83,11 +85,11 @@ def sharpness_flow(
     """
     start, t0, t1 = _start(manifold, theta), *_span(t_span)
     tolerances = (positive_number("rtol", rtol), positive_number("atol", atol, allow_zero=True))
-    keep_dense = instance("dense_output", dense_output, bool) or t_eval is not None or events is not None
-    times = _output_times(t_eval, t0, t1)
+    keep_path = instance("dense_output", dense_output, bool)
+    times, event_list = _output_times(t_eval, t0, t1), _event_list(events)
+    chosen = one_of("method", method, METHODS)
     W = manifold.coordinates.reduce(start)
     warn_where_theorems_do_not_apply(manifold, W)
-    chosen = _choose_method(manifold, W, t1 - t0) if one_of("method", method, METHODS) == "auto" else method
     if chosen == "explicit" and np.isinf(t1) and gradient_tolerance == 0.0 and not _is_flat(manifold, W):
         raise InputError(
             "method='explicit' cannot follow an infinite span to rounding: its steps stay bounded by stability. "
@@ -95,14 +97,16 @@ def sharpness_flow(
         )
     control = stepping.Control(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
-        ROUNDING if np.isinf(t1) else 0.0,
-        manifold.projection_tolerance(), positive_integer("max_steps", max_steps), keep_dense,
+        ROUNDING if np.isinf(t1) else 0.0, manifold.projection_tolerance(),
+        positive_integer("max_steps", max_steps), keep_path or times is not None or bool(event_list), 0.0,
     )  # fmt: skip
     run = Integration(
-        manifold, W, t0, control, chosen, _event_list(events), manifold.coordinates.orthogonal_part(start)
-    )
+        manifold, W, t0, control, chosen, manifold.coordinates.orthogonal_part(start),
+        events=event_list, times=times, callback=callback, keep_path=keep_path,
+        memory_limit=positive_number("memory_limit", memory_limit),
+    )  # fmt: skip
     run.integrate()
-    return run.solution(times)
+    return run.solution()
 
 
 def _is_flat(manifold: ZeroLossManifold, W: Array) -> bool:
@@ -141,21 +145,3 @@ def _event_list(events: Event | Sequence[Event] | None) -> list[Event]:
     if not isinstance(given, (list, tuple)) or not all(callable(event) for event in given):
         raise InputError("events must be functions (t, theta) -> float, one or a sequence of them.")
     return list(given)
-
-
-def _choose_method(manifold: ZeroLossManifold, W: Array, span: float) -> str:
-    """The method with the smaller estimated cost.
-
-    Explicit steps are bounded by stability: 3.3 / (largest curvature), so a span T needs at least T curvature / 3.3 of
-    them at about 8 gradients of 8 m n^2 operations; an implicit step costs about 6.5 m r^3 more, and some 300 cross any
-    span at the tolerances in use. The curvature is bounded by the largest |E| times the largest eigenvalue of S.
-    """
-    work, grad = manifold.workspace(), np.empty_like(W)
-    geometry.second_derivatives(W, manifold.problem, work, grad)
-    largest = max(float(manifold.coordinates.singular_values[0] ** 2), float(manifold.n))
-    curvature = float(np.abs(work.E).max()) * largest
-    n, r = manifold.problem.R.shape
-    stable_steps = span * curvature / 3.3 if curvature > 0.0 else 0.0
-    explicit_cost = max(stable_steps, 100.0) * 8.0 * 8.0 * n**2
-    implicit_cost = 300.0 * (9.0 * 8.0 * n**2 + 2.0 * (n + r) * (r + manifold.network.p) * (n + r))
-    return "explicit" if explicit_cost <= implicit_cost else "implicit"

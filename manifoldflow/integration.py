@@ -1,171 +1,275 @@
-"""One integration of the sharpness flow: the compiled loop in chunks, events between them, the record of all steps."""
+"""One integration of the sharpness flow: compiled loops in chunks; between them switching, events, output, progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
 
 from .compiled import geometry, stepping
-from .compiled.explicit import explicit_advance
-from .compiled.implicit import implicit_advance
+from .compiled.coefficients import Frame
+from .compiled.explicit import Explicit, explicit_advance
+from .compiled.implicit import Rosenbrock, implicit_advance
 from .manifold import ZeroLossManifold
-from .solution import REASONS, FlowSolution, Path
+from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
+from .trajectory import Segment, Trajectory, interpolate
 from .validation import Array
 
 Event = Callable[[float, Array], float]
 
 
+@dataclass(frozen=True, eq=False)
+class FlowProgress:
+    """Where a running integration stands: what a callback is given.
+
+    Flow time `t` and the end asked for `t_end`; `sharpness`, `gradient_norm`, `residual` there; accepted `steps`; the
+    `method` in use; `theta` the point, (m, d + p), made when asked for.
+    """
+
+    t: float
+    t_end: float
+    sharpness: float
+    gradient_norm: float
+    residual: float
+    steps: int
+    method: str
+    lift: Callable[[], Array]
+
+    @property
+    def theta(self) -> Array:
+        """The point on M, (m, d + p)."""
+        return self.lift()
+
+
+def frame_of(manifold: ZeroLossManifold) -> Frame:
+    """What the implicit method needs of the data, once for an integration."""
+    coordinates, p = manifold.coordinates, manifold.network.p
+    n, r = coordinates.R.shape
+    R_hat = np.zeros((n + p, r + p))
+    R_hat[:n, :r] = coordinates.R
+    R_hat[n:, r:] = np.eye(p)
+    eigenvalues = coordinates.singular_values[:r] ** 2
+    shift = 0.5 / eigenvalues[0]
+    wide = n + p <= 1.5 * (r + p)
+    shifted = (coordinates.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ coordinates.left.T
+    return Frame(R_hat, wide, np.ascontiguousarray(shifted), shift, max(eigenvalues[0], float(n) if p else 0.0))
+
+
+def cost_ratio(manifold: ZeroLossManifold, frame: Frame) -> float:
+    """Time of an implicit step over that of an explicit one.
+
+    From counts of operations and their rates as measured on one machine (ns); a wrong ratio costs time only.
+    """
+    n, r = manifold.problem.R.shape
+    m, p = manifold.m, manifold.network.p
+    N, D = n + p, r + p
+    evaluation = 1000.0 + 3.0 * m * n + (7.0 * m * n**2 + n**3 / 3.0) / min(50.0, 12.0 + 0.35 * n)
+    if frame.wide and p == 0:
+        block = 800.0 + 60.0 * n + 3.0 * n**2 + n**3 / 30.0
+    else:
+        block = 2000.0 + (4.0 * N * D**2 + 2.0 * N**2 * D + D**3) / 14.0
+    solve = 500.0 + m * (2.0 * n**2 / 25.0 + 0.25 * (N if frame.wide else D) ** 2 + 4.0 * n)
+    return (10.0 * evaluation + 8.0 * solve + m * block) / (16.0 * evaluation)
+
+
 class Integration:
-    """One integration: the compiled loop advances in chunks of a fixed record; between chunks events are looked for."""
+    """One integration: a compiled loop advances in chunks of a fixed record; between chunks Python looks at them."""
 
     def __init__(
         self,
         manifold: ZeroLossManifold,
         W: Array,
         t0: float,
-        control: Any,
+        control: stepping.Control,
         method: str,
-        events: list[Event],
         orthogonal: Array,
+        *,
+        events: list[Event] | None = None,
+        times: Array | None = None,
+        callback: Callable[[FlowProgress], object] | None = None,
+        memory_limit: float = np.inf,
+        keep_path: bool = False,
     ) -> None:
-        self.manifold, self.control, self.method = manifold, control, method
-        self.events, self.orthogonal = events, orthogonal
-        self.work = manifold.workspace()
-        scalars = np.zeros(6)
+        self.manifold, self.orthogonal, self.callback = manifold, orthogonal, callback
+        self.events, self.times, self.keep_path = events or [], times, keep_path
+        self.work, self.frame = manifold.workspace(), frame_of(manifold)
+        ratio = cost_ratio(manifold, self.frame) if method == "auto" else 0.0
+        self.control = control._replace(cost_ratio=ratio)
+        self.method = "explicit" if method == "auto" else method
+        self.steps_by_method = {"explicit": 0, "implicit": 0}
+        scalars = np.zeros(7)
         scalars[stepping.T] = t0
-        self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(5, np.int64))
-        self.chunks: list[tuple[Array, Array, Array, Array]] = []
-        self.t_events: list[list[float]] = [[] for _ in events]
+        self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(8, np.int64))
+        self.tableaus: dict[str, Explicit | Rosenbrock] = {"explicit": dormand_prince(), "implicit": rodas5p()}
         self.reason = "running"
-        self._advance = self._bind(method)
-        self._record_start(W)
-
-    def _bind(self, method: str) -> Callable[[Any], int]:
-        problem = self.manifold.problem
-        if method == "explicit":
-            explicit = dormand_prince()
-            return lambda record: explicit_advance(
-                self.state, problem, self.work, record, self.control,
-                explicit.A, explicit.b, explicit.error, explicit.dense, explicit.order,
-            )  # fmt: skip
-        rosenbrock = rodas5p()
-        return lambda record: implicit_advance(
-            self.state, problem, self.work, record, self.control,
-            rosenbrock.gamma, rosenbrock.A, rosenbrock.C, rosenbrock.dense, rosenbrock.order,
-        )  # fmt: skip
-
-    def _record_start(self, W: Array) -> None:
-        numbers = np.array([self._measure(W)])
-        self.chunks.append((self.state.scalars[:1].copy(), W[None].copy(), numbers, np.empty((0, 4, *W.shape))))
+        self.t_events: list[list[float]] = [[] for _ in self.events]
+        self.W_events: list[list[Array]] = [[] for _ in self.events]
+        self.output = Trajectory(manifold, self.control, memory_limit, dense=keep_path)
+        self.sampled: list[tuple[float, Array, tuple[float, float, float]]] = []
+        start = np.array([self._measure(W)])
+        self.output.add(Segment(np.array([t0]), W[None].copy(), start, None))
+        self._sample(self.output.segments[0])
 
     def integrate(self) -> None:
         """Advance to a reason to stop."""
         try:
             while self.reason == "running":
-                self._next_chunk()
+                self._take(self._next_segment())
         except KeyboardInterrupt:
             self.reason = "interrupted"
 
-    def _next_chunk(self) -> None:
+    def _next_segment(self) -> Segment:
+        """Run the compiled loop until its record is full, the method changes, or it has a reason to stop."""
         record = self._new_record()
+        before = self.output.segments[-1]
         self.state.counters[stepping.RECORDED] = 0
-        code = int(self._advance(record))
+        advance = explicit_advance if self.method == "explicit" else implicit_advance
+        code = advance(
+            self.state, self.manifold.problem, self.frame, self.work, record, self.control, self.tableaus[self.method]
+        )
         k = int(self.state.counters[stepping.RECORDED])
-        self.chunks.append((record.t[:k], record.W[:k], record.numbers[:k], record.dense[:k]))
-        name = REASONS[code][0]
-        self.reason = "running" if name == "buffer_full" else name
-        if self.events and k:
-            self._locate_events(k)
+        self.steps_by_method[self.method] += k
+        self._continue_after(REASONS[int(code)][0])
+        return Segment(
+            np.append(before.t[-1], record.t[:k]),
+            np.concatenate([before.W[-1:], record.W[:k]]),
+            np.concatenate([before.numbers[-1:], record.numbers[:k]]),
+            record.dense[:k] if self.control.keep_dense else None,
+        )
 
-    def _new_record(self) -> Any:
-        # About 16 MB a record, so that Ctrl-C and events are looked at often and memory grows with the steps taken.
-        shape = self.state.W.shape
-        k = int(np.clip(400_000 // max(self.state.W.size, 1), 4, 256))
-        dense = np.empty((k if self.control.keep_dense else 0, 4, *shape))
+    def _continue_after(self, name: str) -> None:
+        if name == "switch":
+            self.method = "implicit" if self.method == "explicit" else "explicit"
+        self.reason = "running" if name in ("buffer_full", "switch") else name
+
+    def _new_record(self) -> stepping.Record:
+        # About 16 MB a record, so that Ctrl-C, events and callbacks are looked at often.
+        shape, degree = self.state.W.shape, self.tableaus[self.method].degree
+        k = int(np.clip(400_000 // max(self.state.W.size, 1), 4, 32 if self.callback else 256))
+        dense = np.empty((k if self.control.keep_dense else 0, degree, *shape))
         return stepping.Record(np.empty(k), np.empty((k, *shape)), np.empty((k, 3)), dense)
 
-    def _locate_events(self, k: int) -> None:
-        """Find sign changes of the event functions over the last chunk; stop at a terminal one."""
-        path = self.path()
-        first = len(path.t) - 1 - k
-        stop = np.inf
-        for number, event in enumerate(self.events):
-            for root in _sign_changes(event, path, first, self):
-                if root <= stop:
-                    self.t_events[number].append(root)
-                if getattr(event, "terminal", False):
-                    stop = min(stop, root)
-                    break
-        if np.isfinite(stop):
-            self.reason = "event"
-            self._truncate(path, stop)
+    def _take(self, segment: Segment) -> None:
+        """Look for events in a new segment, sample it, keep it, and report."""
+        if segment.t.size == 1:
+            return
+        segment = self._until_event(segment)
+        self._sample(segment)
+        self.output.add(segment)
+        if self.callback is not None and self.callback(self._progress()) and self.reason == "running":
+            self.reason = "stopped"
 
-    def _truncate(self, path: Path, stop: float) -> None:
-        """Keep the steps before the event, and the event's own point as the last."""
-        keep = int(np.searchsorted(path.t, stop, side="left"))
-        numbers = np.concatenate([c[2] for c in self.chunks])
-        W = path.on_manifold(stop)
-        last = np.array([self._measure(W)])
-        x = (stop - path.t[keep - 1]) / (path.t[keep] - path.t[keep - 1])
-        scaled = path.dense[keep - 1 : keep] * (x ** np.arange(1, 5))[None, :, None, None]
-        self.chunks = [
-            (path.t[:keep], path.W[:keep], numbers[:keep], path.dense[: keep - 1]),
-            (np.array([stop]), W[None], last, scaled),
+    def _progress(self) -> FlowProgress:
+        t, (sharpness, gradient_norm, residual) = self.output.span[1], self.output.segments[-1].numbers[-1]
+        W = self.output.segments[-1].W[-1]
+        steps = int(self.state.counters[stepping.ACCEPTED])
+        return FlowProgress(
+            t, self.control.t_end, float(sharpness), float(gradient_norm), float(residual), steps, self.method,
+            lambda: self.lift(W),
+        )  # fmt: skip
+
+    def _until_event(self, segment: Segment) -> Segment:
+        """Record the events in a segment; cut it at the first terminal one."""
+        found = [
+            (t, number, bool(getattr(event, "terminal", False)))
+            for number, event in enumerate(self.events)
+            for t in _sign_changes(event, segment, self)
         ]
-        self.t_events = [[t for t in times if t <= stop] for times in self.t_events]
+        stop = min((t for t, _, terminal in found if terminal), default=np.inf)
+        for t, number, _ in sorted(found):
+            if t <= stop:
+                self.t_events[number].append(t)
+                self.W_events[number].append(self._point(segment, t))
+        if np.isinf(stop):
+            return segment
+        self.reason = "event"
+        return self._cut(segment, stop)
+
+    def _cut(self, segment: Segment, stop: float) -> Segment:
+        keep = int(np.searchsorted(segment.t, stop, side="left"))
+        W = self._point(segment, stop)
+        x = (stop - segment.t[keep - 1]) / (segment.t[keep] - segment.t[keep - 1])
+        assert segment.dense is not None
+        dense = segment.dense[:keep].copy()
+        dense[-1] *= (x ** np.arange(1, dense.shape[1] + 1))[:, None, None]
+        return Segment(
+            np.append(segment.t[:keep], stop),
+            np.concatenate([segment.W[:keep], W[None]]),
+            np.concatenate([segment.numbers[:keep], [self._measure(W)]]),
+            dense,
+        )
+
+    def _point(self, segment: Segment, t: float) -> Array:
+        k = int(np.clip(np.searchsorted(segment.t, t, side="right") - 1, 0, segment.t.size - 1))
+        if t == segment.t[k]:
+            return segment.W[k].copy()
+        return interpolate(self.manifold, segment, k, t)
+
+    def _sample(self, segment: Segment) -> None:
+        """Evaluate the output times that lie in a segment."""
+        if self.times is None:
+            return
+        first = len(self.sampled)
+        last = int(np.searchsorted(self.times, segment.t[-1], side="right"))
+        for t in self.times[first:last]:
+            W = self._point(segment, t)
+            self.sampled.append((float(t), W, self._measure(W)))
 
     def lift(self, W: Array) -> Array:
         """Full parameters of a reduced point."""
         return self.manifold.coordinates.expand(W) + self.orthogonal
 
-    def path(self) -> Path:
-        """Dense output of everything so far."""
-        t, W, _, dense = (np.concatenate(parts) for parts in zip(*self.chunks, strict=True))
-        return Path(t, W, dense, self.manifold)
-
-    def solution(self, times: Array | None) -> FlowSolution:
+    def solution(self) -> FlowSolution:
         """The immutable result, at the steps or at the times asked for."""
-        numbers = np.concatenate([chunk[2] for chunk in self.chunks])
-        path = self.path()
-        t, W = path.t, path.W
-        if times is not None:
-            t = times[times <= path.t[-1]]
-            W = np.stack([path.on_manifold(x) for x in t]) if t.size else path.W[:0]
-            numbers = np.array([self._measure(w) for w in W]).reshape(-1, 3)
+        if self.times is None:
+            t, W, numbers = self.output.knots()
+        else:
+            t = np.array([entry[0] for entry in self.sampled])
+            W = np.array([entry[1] for entry in self.sampled]).reshape(-1, *self.state.W.shape)
+            numbers = np.array([entry[2] for entry in self.sampled]).reshape(-1, 3)
         t_events = tuple(np.array(times) for times in self.t_events)
-        for array in (t, W, numbers, *t_events):
+        W_events = tuple(np.array(points).reshape(-1, *self.state.W.shape) for points in self.W_events)
+        for array in (t, W, numbers, *t_events, *W_events):
             array.flags.writeable = False
         return FlowSolution(
             t=t, W=W, sharpness=numbers[:, 0], gradient_norm=numbers[:, 1], residual=numbers[:, 2],
             status=self.reason, message=dict(REASONS)[self.reason], counters=self._counters(),
-            t_events=t_events, manifold=self.manifold,
-            orthogonal=self.orthogonal, path=path if self.control.keep_dense else None,
+            t_events=t_events, W_events=W_events, manifold=self.manifold,
+            orthogonal=self.orthogonal, path=self.output if self.keep_path else None,
         )  # fmt: skip
 
     def _measure(self, W: Array) -> tuple[float, float, float]:
         """Sharpness, gradient norm and residual at a point."""
-        F, _ = geometry.gradient(W, self.manifold.problem, self.work, self.state.grad)
-        return F, float(np.linalg.norm(self.state.grad)), float(np.abs(self.work.f - self.manifold.y).max())
+        work, gradient = self.manifold.workspace(), np.empty_like(W)
+        F, _ = geometry.gradient(W, self.manifold.problem, work, gradient)
+        return F, float(np.linalg.norm(gradient)), float(np.abs(work.f - self.manifold.y).max())
 
     def _counters(self) -> tuple[tuple[str, Any], ...]:
-        names = ("accepted", "rejected", "field_evaluations", "factorisations")
-        counters = dict(zip(names, map(int, self.state.counters), strict=False))
-        return (("method", self.method), *counters.items(), ("last_step", float(self.state.scalars[stepping.H])))
+        names = ("accepted", "rejected", "field_evaluations", "factorisations", "switches")
+        used = "+".join(name for name, steps in self.steps_by_method.items() if steps) or self.method
+        return (
+            ("method", used),
+            *zip(names, map(int, self.state.counters), strict=False),
+            ("explicit_steps", self.steps_by_method["explicit"]),
+            ("implicit_steps", self.steps_by_method["implicit"]),
+            ("last_step", float(self.state.scalars[stepping.H])),
+            ("record_stride", self.output.stride),
+        )
 
 
-def _sign_changes(event: Event, path: Path, first: int, run: Integration) -> list[float]:
+def _sign_changes(event: Event, segment: Segment, run: Integration) -> list[float]:
     def value(t: float) -> float:
-        return float(event(t, run.lift(path.on_manifold(t))))
+        return float(event(t, run.lift(run._point(segment, t))))
 
     roots = []
-    before = value(path.t[first])
-    for k in range(first, len(path.t) - 1):
-        after = value(path.t[k + 1])
+    before = value(segment.t[0])
+    for start, end in zip(segment.t[:-1], segment.t[1:], strict=True):
+        after = value(end)
         if before * after < 0.0 or (after == 0.0 and before != 0.0):
-            roots.append(brentq(value, path.t[k], path.t[k + 1], xtol=1e-14, rtol=1e-13) if after else path.t[k + 1])
+            roots.append(float(brentq(value, start, end, xtol=1e-14, rtol=1e-13) if after else end))
         before = after
     return roots

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike
 
 from .codegen import Kernel, load_kernel
 from .compiled import geometry
+from .compiled.entry import full_gradient, pack
+from .compiled.lapack import calls_blas
 from .coordinates import ReducedCoordinates
 from .errors import GeometryError, InputError, ProjectionError
 from .geodesics import geodesic, parallel_transport
 from .network import Network
 from .reach import check_labels_reachable, features_in_domain
-from .reproducible import reproducible_methods
-from .validation import Array, generator, instance, positive_number, real_array
+from .reproducible import NOTHING, ONE_THREAD, reproducible_methods
+from .validation import Array, generator, instance, is_plain, positive_number, real_array
 
 OFF_MANIFOLD = 1e-6  # largest |f - y| / (1 + max |y|) at which a point passes for one on the manifold
 
 
-@reproducible_methods
+@reproducible_methods(exclude=("gradient",))
 class ZeroLossManifold:
     """M = {theta : f_i(theta) = y_i for all i} with the metric of parameter space; sharpness F = tr D^2 L on it.
 
@@ -52,7 +56,14 @@ class ZeroLossManifold:
         self.a = np.ascontiguousarray(network.coefficients(self.X))
         self.kernel: Kernel = load_kernel(network.unit)
         self.problem = geometry.Problem(self.kernel.addresses, R, self.gram, np.diag(self.gram).copy(), self.a, self.y)
+        self._off_manifold = OFF_MANIFOLD * (1.0 + float(np.abs(self.y).max(initial=0.0)))
+        self._calls_blas = calls_blas(self.m, self.n, self.coordinates.d)
         check_labels_reachable(self)
+
+    @cached_property
+    def _packed(self) -> Array:
+        """What `full_gradient` reads; made when the first gradient is asked for, because it holds the data again."""
+        return pack(self.network.inputs(self.X), self.gram, self.a)
 
     def __repr__(self) -> str:
         return f"ZeroLossManifold({self.network!r}, n={self.n}, d={self.X.shape[1]}, rank={self.coordinates.rank})"
@@ -191,12 +202,20 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self.workspace()
         F = geometry.sharpness(W, self.problem, work)
-        self._require_on_manifold(work.f)
+        self._require_on_manifold(self._distance(work))
         return float(F)
 
     def gradient(self, theta: ArrayLike) -> Array:
         """Riemannian gradient of F, (m, d + p): block j is sum_i A_i^T (alpha_ji - lambda_i g_ji)."""
-        return self.coordinates.expand(self._gradient(theta)[0])
+        given = theta if is_plain(theta, self.shape) else self._vector("theta", theta).copy()
+        out = np.empty(self.shape)
+        with ONE_THREAD if self._calls_blas else NOTHING:
+            F, size, info = full_gradient(given, self._packed, self.y, self.kernel.addresses, out)
+        if info != 0 or not (F - F == 0.0 and size <= self._off_manifold):
+            self._vector("theta", theta)
+            self._require_on_manifold(size)
+            self._require_regular(info)
+        return out
 
     def multipliers(self, theta: ArrayLike) -> Array:
         """lambda = K^{-1} J grad F (Euclidean gradient), (n,)."""
@@ -208,7 +227,7 @@ class ZeroLossManifold:
         U = self.coordinates.reduce(self._vector("u", u))
         work, out = self.workspace(), np.empty_like(W)
         self._require_regular(geometry.hessian_vector_product(W, self.problem, work, U, out))
-        self._require_on_manifold(work.f)
+        self._require_on_manifold(self._distance(work))
         return self.coordinates.expand(out)
 
     def hessian_spectrum(self, theta: ArrayLike) -> Array:
@@ -220,7 +239,7 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self.workspace()
         _, info = geometry.second_derivatives(W, self.problem, work, np.empty_like(W))
-        self._require_on_manifold(work.f)
+        self._require_on_manifold(self._distance(work))
         self._require_regular(info)
         reduced_jacobian = _rows(work.g, self.problem.R)
         basis = scipy.linalg.qr(reduced_jacobian.T)[0][:, self.n :]
@@ -266,7 +285,7 @@ class ZeroLossManifold:
         theta = self._vector(name, value)
         work = self.workspace()
         geometry.output(self.coordinates.reduce(theta), self.problem, work)
-        self._require_on_manifold(work.f)
+        self._require_on_manifold(self._distance(work))
         return theta
 
     def projection_tolerance(self) -> float:
@@ -300,7 +319,7 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work, out = self.workspace(), np.empty_like(W)
         _, info = geometry.gradient(W, self.problem, work, out)
-        self._require_on_manifold(work.f)
+        self._require_on_manifold(self._distance(work))
         self._require_regular(info)
         return out, work
 
@@ -313,14 +332,15 @@ class ZeroLossManifold:
         """Parameters with coordinates W and the part of `start` orthogonal to the data's span."""
         return self.coordinates.expand(W) + self.coordinates.orthogonal_part(start)
 
-    def _require_on_manifold(self, f: Array) -> None:
-        size = np.abs(f - self.y).max(initial=0.0)
-        allowed = OFF_MANIFOLD * (1.0 + np.abs(self.y).max(initial=0.0))
-        if not size <= allowed:
+    def _require_on_manifold(self, size: float) -> None:
+        if not size <= self._off_manifold:
             raise GeometryError(
-                f"theta is not on the manifold: max |f - y| = {size:.2e}, allowed {allowed:.1e}. "
+                f"theta is not on the manifold: max |f - y| = {size:.2e}, allowed {self._off_manifold:.1e}. "
                 "Move it there first, with nearest_point(theta) or retraction()."
             )
+
+    def _distance(self, work: geometry.Workspace) -> float:
+        return float(np.abs(work.f - self.y).max(initial=0.0))
 
     def _require_regular(self, info: int) -> None:
         if info != 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, TypeVar
 
@@ -19,24 +20,28 @@ C = TypeVar("C", bound=type)
 class _OneThread:
     """Context that counts its entries: the first sets one thread, the last restores."""
 
-    def __init__(self) -> None:
+    def __init__(self, libraries: Callable[[], tuple[Any, ...]]) -> None:
+        self._libraries = libraries
         self._lock = threading.Lock()
         self._depth = 0
-        self._before: list[int] = []
+        self._before: list[tuple[Any, int]] = []
 
     def __enter__(self) -> None:
         with self._lock:
             if self._depth == 0:
-                self._before = [library.get_num_threads() for library in _libraries()]
-                for library in _libraries():
-                    library.set_num_threads(1)
+                for library in self._libraries():
+                    count = library.get_num_threads()
+                    if count != 1:
+                        library.set_num_threads(1)
+                        self._before.append((library, count))
             self._depth += 1
 
     def __exit__(self, *exception: object) -> None:
         with self._lock:
             self._depth -= 1
             if self._depth == 0:
-                for library, count in zip(_libraries(), self._before, strict=True):
+                while self._before:
+                    library, count = self._before.pop()
                     library.set_num_threads(count)
 
 
@@ -50,7 +55,8 @@ def _libraries() -> tuple[Any, ...]:
     return tuple(library for library in ThreadpoolController().lib_controllers if library.user_api == "blas")
 
 
-_ONE_THREAD = _OneThread()
+ONE_THREAD = _OneThread(_libraries)
+NOTHING: AbstractContextManager[None] = nullcontext()  # in place of it, where no BLAS is called
 
 
 def reproducible(function: F) -> F:
@@ -65,15 +71,19 @@ def reproducible(function: F) -> F:
 
     @functools.wraps(function)
     def wrapped(*args: Any, **keywords: Any) -> Any:
-        with _ONE_THREAD:
+        with ONE_THREAD:
             return function(*args, **keywords)
 
     return wrapped  # type: ignore[return-value]
 
 
-def reproducible_methods(cls: C) -> C:
-    """Make the constructor and every public method of a class reproducible."""
-    for name, member in list(vars(cls).items()):
-        if callable(member) and (name == "__init__" or not name.startswith("_")):
-            setattr(cls, name, reproducible(member))
-    return cls
+def reproducible_methods(exclude: tuple[str, ...] = ()) -> Callable[[C], C]:
+    """Make the constructor and every public method of a class reproducible, but for those that see to it themselves."""
+
+    def decorate(cls: C) -> C:
+        for name, member in list(vars(cls).items()):
+            if callable(member) and (name == "__init__" or not name.startswith("_")) and name not in exclude:
+                setattr(cls, name, reproducible(member))
+        return cls
+
+    return decorate

@@ -7,11 +7,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from .errors import InputError
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
+from .trajectory import Trajectory
 from .validation import Array
 
 # Reason codes, in the order of the compiled integrators' constants; each text says what to do.
@@ -28,7 +27,9 @@ REASONS = (
     ),
     ("buffer_full", "The record is full."),
     ("step_limit", "max_steps was reached. Raise it, loosen rtol, or use method='implicit'."),
+    ("switch", "The method is being changed."),
     ("event", "A terminal event occurred."),
+    ("stopped", "The callback asked to stop; what was computed is kept."),
     ("interrupted", "Interrupted by the user; what was computed is kept."),
 )
 _SUCCESS = ("reached_end", "stationary", "event")
@@ -53,13 +54,14 @@ class FlowSolution:
     message: str
     counters: tuple[tuple[str, Any], ...]
     t_events: tuple[Array, ...]
+    W_events: tuple[Array, ...]
     manifold: ZeroLossManifold
     orthogonal: Array
-    path: Path | None
+    path: Trajectory | None
 
     @property
     def stats(self) -> MappingProxyType[str, Any]:
-        """The method chosen, with accepted and rejected steps, field evaluations, factorisations and the last step."""
+        """The methods used, with accepted and rejected steps, field evaluations, factorisations and the last step."""
         return MappingProxyType(dict(self.counters))
 
     @property
@@ -77,12 +79,10 @@ class FlowSolution:
     @property
     def theta_events(self) -> tuple[Array, ...]:
         """Points at the events' times, (k_e, m, d + p) each."""
-        return tuple(
-            np.stack([self.sol(t) for t in times]) if times.size else self.theta[:0] for times in self.t_events
-        )
+        return tuple(self._lift(W) for W in self.W_events)
 
     def sol(self, t: float) -> Array:
-        """The point of M at flow time t, (m, d + p): dense output of order 4, projected onto M.
+        """The point of M at flow time t, (m, d + p): dense output of order 7 (explicit steps) or 4, projected onto M.
 
         Raises `InputError` outside the integrated span, or when the run was made with dense_output=False.
         """
@@ -99,32 +99,3 @@ class FlowSolution:
             f"FlowSolution({self.status}: {self.t.size} points, t = {self.t[0]:.4g} to {self.t[-1]:.4g}, "
             f"sharpness {self.sharpness[0]:.8g} to {self.sharpness[-1]:.8g}, |grad F| {self.gradient_norm[-1]:.2e})"
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Path:
-    """Dense output: knots t (k,), points (k, m, r + p), coefficients (k - 1, 4, m, r + p) of each step's polynomial."""
-
-    t: Array
-    W: Array
-    dense: Array
-    manifold: ZeroLossManifold
-
-    def raw(self, t: float) -> Array:
-        """The interpolating polynomial at t, not projected."""
-        if not np.isscalar(t) or not self.t[0] <= t <= self.t[-1]:
-            span = f"[{self.t[0]:.6g}, {self.t[-1]:.6g}]"
-            raise InputError(f"t must be one number in the integrated span {span}; got {t!r}.")
-        k = min(int(np.searchsorted(self.t, t, side="right")) - 1, len(self.dense) - 1)
-        if k < 0:
-            return self.W[0].copy()
-        x = (t - self.t[k]) / (self.t[k + 1] - self.t[k])
-        q = self.dense[k]
-        return self.W[k] + x * (q[0] + x * (q[1] + x * (q[2] + x * q[3])))
-
-    @reproducible
-    def on_manifold(self, t: float) -> Array:
-        """The point at t, projected onto M."""
-        W = self.raw(t)
-        self.manifold.newton(W)
-        return W

@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.integrate import RK45
+from scipy.integrate import DOP853
 
+from .compiled.explicit import Explicit
+from .compiled.implicit import Rosenbrock
 from .validation import Array
 
 
-@dataclass(frozen=True, eq=False)
-class ExplicitTableau:
-    """Runge-Kutta pair: A (k, k), b (k,), error and dense weights (k + 1,) and (k + 1, 4), order of the error."""
+def dormand_prince() -> Explicit:
+    """Dormand and Prince 8(5,3) with dense output of order 7 (Hairer, Norsett, Wanner I, II.5 and II.10).
 
-    A: Array
-    b: Array
-    error: Array
-    dense: Array
-    order: int
-
-
-@dataclass(frozen=True, eq=False)
-class RosenbrockTableau:
-    """Stiffly accurate Rosenbrock method: gamma, A and C (k, k), dense weights (3, k), order of the error."""
-
-    gamma: float
-    A: Array
-    C: Array
-    dense: Array
-    order: int
+    SciPy's coefficients; its interpolant, alternating factors x and 1 - x, is expanded in powers of x.
+    """
+    main, stages = DOP853.n_stages, DOP853.n_stages + 1 + len(DOP853.C_EXTRA)
+    A = np.zeros((stages, stages))
+    A[:main, :main] = DOP853.A
+    A[main, :main] = DOP853.B
+    A[main + 1 :] = DOP853.A_EXTRA
+    value, slope, b = np.eye(stages)[main], np.eye(stages)[0], np.append(DOP853.B, np.zeros(stages - main))
+    nested = np.vstack([b, slope - b, 2 * b - (value + slope), DOP853.D])
+    return Explicit(
+        A=A, b=_c(DOP853.B), errors=_c([DOP853.E5[:main], DOP853.E3[:main]]), dense=_c(_powers(nested)),
+        main=main, degree=len(nested), order=DOP853.error_estimator_order + 1,
+    )  # fmt: skip
 
 
-def dormand_prince() -> ExplicitTableau:
-    """Dormand and Prince 5(4), J. Comput. Appl. Math. 6 (1980), with Shampine's dense output: SciPy's coefficients."""
-    return ExplicitTableau(
-        A=_c(RK45.A), b=_c(RK45.B), error=_c(RK45.E), dense=_c(RK45.P), order=RK45.error_estimator_order + 1
-    )
+def _powers(nested: Array) -> Array:
+    """Coefficients of x, x^2, ... in x (F_0 + (1 - x) (F_1 + x (F_2 + (1 - x) (...)))), row k of `nested` F_k."""
+    k = len(nested)
+    result = np.zeros_like(nested)
+    factor = np.polynomial.Polynomial([0.0, 1.0])
+    for index in range(k):
+        result += np.outer(np.pad(factor.coef, (0, k + 1 - len(factor.coef)))[1:], nested[index])
+        factor *= np.polynomial.Polynomial([1.0, -1.0] if index % 2 == 0 else [0.0, 1.0])
+    return result
 
 
-def rodas5p() -> RosenbrockTableau:
+def rodas5p() -> Rosenbrock:
     """Rodas5P: 8 stages, order 5, embedded order 4, L-stable, dense output of order 4.
 
     Source: G. Steinebach, Construction of Rosenbrock-Wanner method Rodas5P, BIT Numer. Math. 63, 27 (2023); numbers as
@@ -86,7 +86,7 @@ def rodas5p() -> RosenbrockTableau:
             -59.78993625266729, -0.15582684282751913, 4.883087185713722,
         ],
     ]  # fmt: skip
-    return RosenbrockTableau(gamma=0.21193756319429014, A=_lower(A), C=_lower(C), dense=_c(dense), order=5)
+    return Rosenbrock(gamma=0.21193756319429014, A=_lower(A), C=_lower(C), dense=_c(dense), degree=4, order=5)
 
 
 def _c(values: object) -> Array:

@@ -33,6 +33,11 @@ def real_array(name: str, value: ArrayLike, ndim: int | None = None, shape: tupl
     return array
 
 
+def is_plain(value: object, shape: tuple[int, ...]) -> bool:
+    """Whether `value` is a writeable C-contiguous float64 array of that shape; says nothing of NaN and infinity."""
+    return type(value) is np.ndarray and value.shape == shape and value.dtype == np.float64 and value.flags.carray
+
+
 def _numeric(name: str, value: ArrayLike) -> Array:
     try:
         array = np.asarray(value)

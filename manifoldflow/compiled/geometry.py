@@ -239,10 +239,10 @@ def project(W, problem, work, U, out):
 
 @jit
 def project_with_factor(problem, work, U, out):
-    """The projection when work.g and the factor of K in work.K are those of the point; keeps work.z. `out` may be U."""
+    """The projection when work.g and the factor of K in work.K are those of the point. `out` may be U."""
     r = problem.R.shape[1]
-    preactivations(U, problem.R, work.alpha[0])
-    apply_jacobian(work.g, work.alpha[0], U[:, r:], work.scratch[0])
+    preactivations(U, problem.R, work.t[0])
+    apply_jacobian(work.g, work.t[0], U[:, r:], work.scratch[0])
     cholesky_solve(work.K, work.scratch)
     work.t[:] = 0.0
     subtract_normal(work.t, work.g, work.scratch[0])

@@ -13,9 +13,15 @@ import numpy as np
 import scipy.linalg
 from numba import types
 
-from .options import jit
+from .options import jit, jit_sums
 
 _SMALL = 4096  # products of fewer multiplications are faster as plain loops than as a BLAS call
+_SMALL_ORDER = 12  # and factorisations of matrices up to this order
+
+
+def calls_blas(m, n, d):
+    """Whether the products of m units, n samples and d parameters a unit, or a factorisation, are left to BLAS."""
+    return n > _SMALL_ORDER or m * n * max(n, d) >= _SMALL
 
 
 def _bind(module: str, name: str, n_arguments: int) -> types.ExternalFunction:
@@ -31,11 +37,12 @@ def _bind(module: str, name: str, n_arguments: int) -> types.ExternalFunction:
 _dgemm = _bind("blas", "dgemm", 13)
 _dpotrf = _bind("lapack", "dpotrf", 5)
 _dpotrs = _bind("lapack", "dpotrs", 8)
+_dpotri = _bind("lapack", "dpotri", 5)
 _dgetrf = _bind("lapack", "dgetrf", 6)
 _dgetrs = _bind("lapack", "dgetrs", 9)
 
 
-@jit
+@jit_sums
 def _small_product(transpose_a, transpose_b, alpha, A, B, beta, C):
     inner = A.shape[0] if transpose_a else A.shape[1]
     for i in range(C.shape[0]):
@@ -82,11 +89,44 @@ def _compiled_gemm(transpose_a, transpose_b, alpha, A, B, beta, C):
         _large_product(transpose_a, transpose_b, alpha, A, B, beta, C)
 
 
+@jit_sums
+def _small_cholesky(A):
+    """LAPACK's convention: 0, or the order of the first minor that is not positive definite."""
+    for i in range(A.shape[0]):
+        for k in range(i + 1):
+            total = A[i, k]
+            for j in range(k):
+                total -= A[i, j] * A[k, j]
+            if k < i:
+                A[i, k] = total / A[k, k]
+            elif total > 0.0:
+                A[i, i] = np.sqrt(total)
+            else:
+                return i + 1
+    return 0
+
+
+@jit_sums
+def _small_cholesky_solve(L, B):
+    n = L.shape[0]
+    for row in range(B.shape[0]):
+        for i in range(n):
+            total = B[row, i]
+            for k in range(i):
+                total -= L[i, k] * B[row, k]
+            B[row, i] = total / L[i, i]
+        for i in range(n - 1, -1, -1):
+            value = B[row, i] / L[i, i]
+            B[row, i] = value
+            for k in range(i):
+                B[row, k] -= value * L[i, k]
+
+
 @jit
 def _compiled_cholesky(A):
     n = A.shape[0]
-    if n == 0:
-        return 0
+    if n <= _SMALL_ORDER:
+        return _small_cholesky(A)
     uplo = np.full(1, 85, np.uint8)
     sizes = np.empty(3, np.int32)
     sizes[0], sizes[1], sizes[2] = n, A.strides[0] // 8, 0
@@ -95,8 +135,21 @@ def _compiled_cholesky(A):
 
 
 @jit
+def _compiled_cholesky_inverse(L):
+    n = L.shape[0]
+    if n == 0:
+        return 0
+    uplo = np.full(1, 85, np.uint8)
+    sizes = np.empty(3, np.int32)
+    sizes[0], sizes[1], sizes[2] = n, L.strides[0] // 8, 0
+    _dpotri(uplo.ctypes, sizes[0:].ctypes, L.ctypes, sizes[1:].ctypes, sizes[2:].ctypes)
+    return sizes[2]
+
+
+@jit
 def _compiled_cholesky_solve(L, B):
-    if L.shape[0] == 0 or B.shape[0] == 0:
+    if L.shape[0] <= _SMALL_ORDER or B.shape[0] == 0:
+        _small_cholesky_solve(L, B)
         return
     uplo = np.full(1, 85, np.uint8)
     sizes = np.empty(5, np.int32)
@@ -149,6 +202,14 @@ def _python_cholesky(A):
     return info
 
 
+def _python_cholesky_inverse(L):
+    if L.size == 0:
+        return 0
+    inverse, info = scipy.linalg.lapack.dpotri(L, lower=1)
+    L[...] = inverse
+    return info
+
+
 def _python_cholesky_solve(L, B):
     if B.size:
         B[...] = scipy.linalg.lapack.dpotrs(L, B.T, lower=1)[0].T
@@ -169,7 +230,7 @@ def _python_lu_solve(LU, pivots, B):
 
 if numba.config.DISABLE_JIT:
     gemm, cholesky, cholesky_solve = _python_gemm, _python_cholesky, _python_cholesky_solve
-    lu, lu_solve = _python_lu, _python_lu_solve
+    lu, lu_solve, cholesky_inverse = _python_lu, _python_lu_solve, _python_cholesky_inverse
 else:
     gemm, cholesky, cholesky_solve = _compiled_gemm, _compiled_cholesky, _compiled_cholesky_solve
-    lu, lu_solve = _compiled_lu, _compiled_lu_solve
+    lu, lu_solve, cholesky_inverse = _compiled_lu, _compiled_lu_solve, _compiled_cholesky_inverse

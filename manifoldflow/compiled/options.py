@@ -19,7 +19,19 @@ OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 def jit(function: F) -> F:
     """Compile in nopython mode with the package's options; keep the result on disk, sealed by its hash."""
-    compiled = numba.njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+    return _compile(function, OPTIONS)
+
+
+def jit_sums(function: F) -> F:
+    """The same for loops whose sums may be added in any order, so that they use vector instructions: inner products.
+
+    The order is fixed when the function is compiled. Not for formulas, where it could undo what keeps them stable.
+    """
+    return _compile(function, {**OPTIONS, "fastmath": {"contract", "reassoc"}})
+
+
+def _compile(function: F, options: dict[str, Any]) -> F:
+    compiled = numba.njit(cache=True, no_cfunc_wrapper=True, **options)(function)
     if not numba.config.DISABLE_JIT:
         compiled._cache = SealedCache(compiled._cache, cache_stem(function))
     return compiled

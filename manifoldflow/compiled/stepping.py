@@ -6,18 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import add_multiple, gradient, newton_projection, norm
+from .geometry import add_multiple, copy_scaled, gradient, newton_projection, norm
 from .options import jit
 
-RUNNING, REACHED_END, STATIONARY, STEP_UNDERFLOW, NOT_FINITE, PROJECTION_FAILED, SINGULAR, BUFFER_FULL, STEP_LIMIT = (
-    range(9)
-)
+(
+    RUNNING, REACHED_END, STATIONARY, STEP_UNDERFLOW, NOT_FINITE, PROJECTION_FAILED, SINGULAR, BUFFER_FULL, STEP_LIMIT,
+    SWITCH,
+) = range(10)  # fmt: skip
 
 
 class Control(NamedTuple):
     """What a run is asked for; times are flow times of dTheta/dt = -grad F.
 
     A point is stationary where |grad F| <= max(gradient_tolerance, rounding |normal part of the Euclidean gradient|).
+    `cost_ratio` is that of an implicit step to an explicit one; with 0 the method is never switched.
     """
 
     t_end: float
@@ -28,10 +30,11 @@ class Control(NamedTuple):
     projection_tolerance: float
     max_steps: int
     keep_dense: bool
+    cost_ratio: float
 
 
 class State(NamedTuple):
-    """Where a run stands: scalars (t, h, F, |grad F|, residual, previous error), point, gradient, counters."""
+    """Where a run stands: its scalars and counters at the positions named below, its point and gradient."""
 
     scalars: np.ndarray
     W: np.ndarray
@@ -49,8 +52,8 @@ class Record(NamedTuple):
 
 
 # Positions in State.scalars and State.counters.
-T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR = range(6)
-ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, RECORDED = range(5)
+T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR, CURVATURE = range(7)
+ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, SWITCHES, RECORDED, SINCE_SWITCH, STIFF_STEPS = range(8)
 
 
 @jit
@@ -80,8 +83,10 @@ def stationary_level(work, control):
 
 
 @jit
-def initialise(state, problem, work, control):
-    """Gradient, norms and a first step size at the starting point; returns a reason code."""
+def initialise(state, trial, problem, work, control, order):
+    """Gradient and norms at the state's point, and a first step size if there is none; returns a reason code."""
+    if state.scalars[H] <= 0.0:
+        state.scalars[H] = _first_step(state, trial, problem, work, control, order)
     F, info = gradient(state.W, problem, work, state.grad)
     state.counters[FIELD_EVALUATIONS] += 1
     size = norm(state.grad)
@@ -93,12 +98,27 @@ def initialise(state, problem, work, control):
         return NOT_FINITE
     if size <= stationary_level(work, control):
         return STATIONARY
-    if state.scalars[H] <= 0.0:
-        scale = error_norm(state.grad, state.W, state.W, control)
-        state.scalars[H] = min(
-            0.01 / scale * control.rtol**-0.25 if scale > 0.0 else 1.0, control.t_end - state.scalars[T]
-        )
     return RUNNING
+
+
+@jit
+def _first_step(state, trial, problem, work, control, order):
+    """A first step from the sizes of V and of its change over a short Euler step (Hairer, Norsett, Wanner I, II.4)."""
+    rest = control.t_end - state.scalars[T]
+    gradient(state.W, problem, work, trial.grad)
+    value, speed = error_norm(state.W, state.W, state.W, control), error_norm(trial.grad, state.W, state.W, control)
+    if not (value > 0.0 and speed > 0.0):
+        return min(1e-6, rest)
+    short = min(0.01 * value / speed, rest)
+    copy_scaled(trial.W, 1.0, state.W)
+    add_multiple(trial.W, -short, trial.grad)
+    gradient(trial.W, problem, work, trial.scratch)
+    state.counters[FIELD_EVALUATIONS] += 2
+    add_multiple(trial.scratch, -1.0, trial.grad)
+    change = error_norm(trial.scratch, state.W, state.W, control) / short
+    if not np.isfinite(change):
+        return 0.01 * short
+    return min(100.0 * short, (0.01 / max(speed, change)) ** (1.0 / order), rest)
 
 
 @jit
@@ -126,6 +146,7 @@ def accept(state, W_new, grad_new, F, residual, h, work, control):
     state.scalars[SHARPNESS], state.scalars[GRADIENT_NORM] = F, norm(grad_new)
     state.scalars[RESIDUAL] = residual
     state.counters[ACCEPTED] += 1
+    state.counters[SINCE_SWITCH] += 1
     if state.scalars[GRADIENT_NORM] <= stationary_level(work, control):
         return STATIONARY
     return REACHED_END if last else RUNNING
@@ -136,7 +157,7 @@ def write_record(record, state, W_trial, dense, control):
     """Append the accepted step to the record; BUFFER_FULL when that was the last free place.
 
     The dense polynomial W + sum_k dense[k-1] x^k, x in [0, 1], ends at the trial point; its linear term is moved so
-    that it ends at the projected one.
+    that it ends at the projected one. Higher coefficients than the method's are zero.
     """
     k = state.counters[RECORDED]
     record.t[k] = state.scalars[T]
@@ -144,7 +165,8 @@ def write_record(record, state, W_trial, dense, control):
     for column in range(3):
         record.numbers[k, column] = state.scalars[SHARPNESS + column]
     if control.keep_dense:
-        record.dense[k] = dense
+        record.dense[k] = 0.0
+        record.dense[k, : dense.shape[0]] = dense
         add_multiple(record.dense[k, 0], 1.0, state.W)
         add_multiple(record.dense[k, 0], -1.0, W_trial)
     state.counters[RECORDED] = k + 1
@@ -160,29 +182,30 @@ def reject(state, factor, cause):
 
 
 class Trial(NamedTuple):
-    """What a method writes: trial point, its error estimate, dense coefficients (4, m, r + p), two scratch arrays."""
+    """What a method writes: trial point, dense coefficients (degree, m, r + p), and three scratch arrays."""
 
     W: np.ndarray
-    error: np.ndarray
     dense: np.ndarray
+    error: np.ndarray
     grad: np.ndarray
     scratch: np.ndarray
 
 
 @jit
-def new_trial(W):
-    """Arrays for trial steps from points like W."""
+def new_trial(W, degree):
+    """Arrays for trial steps from points like W; dense output of that degree."""
     return Trial(
-        np.empty_like(W), np.empty_like(W), np.zeros((4, W.shape[0], W.shape[1])), np.empty_like(W), np.empty_like(W)
+        np.empty_like(W), np.zeros((degree, W.shape[0], W.shape[1])), np.empty_like(W), np.empty_like(W),
+        np.empty_like(W),
     )  # fmt: skip
 
 
 @jit
-def finish_step(state, trial, problem, work, record, control, h, order):
-    """Judge a finite trial step: reject it, or land it on the manifold, accept and record it. Returns the reason."""
-    size = error_norm(trial.error, state.W, trial.W, control)
-    if not size <= 1.0:
-        return reject(state, step_factor(size, 1.0, order) if np.isfinite(size) else 0.2, STEP_UNDERFLOW)
+def finish_step(state, trial, problem, work, record, control, h, size, order):
+    """Land a trial step of error norm `size` <= 1 on the manifold, accept and record it; returns the reason.
+
+    What `gradient` leaves in the workspace is then that of the state's point.
+    """
     trial.error[:] = trial.W
     F, residual, landed = land(state, trial.W, trial.grad, problem, work, trial.scratch, control)
     if landed != RUNNING:
@@ -194,3 +217,19 @@ def finish_step(state, trial, problem, work, record, control, h, order):
     if reason == RUNNING and state.counters[ACCEPTED] >= control.max_steps:
         reason = STEP_LIMIT
     return reason if reason != RUNNING else full
+
+
+@jit
+def refuse(state, size, order):
+    """Shorten a step whose error norm is above 1, or not finite; returns the reason."""
+    return reject(state, step_factor(size, 1.0, order) if np.isfinite(size) else 0.2, STEP_UNDERFLOW)
+
+
+@jit
+def switch(state, h):
+    """Leave the loop for the other method, which begins with step h."""
+    state.scalars[H] = h
+    state.counters[SWITCHES] += 1
+    state.counters[SINCE_SWITCH] = 0
+    state.counters[STIFF_STEPS] = 0
+    return SWITCH

@@ -1,0 +1,119 @@
+"""What a flow leaves behind: its steps and their dense output, in bounded memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .manifold import ZeroLossManifold
+from .reproducible import reproducible
+from .validation import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Consecutive steps: knots t (k + 1,), points W (k + 1, m, r + p), numbers (sharpness, |grad F|, residual) at the
+    knots, (k + 1, 3), and each step's polynomial, (k, degree, m, r + p), or None.
+    """
+
+    t: Array
+    W: Array
+    numbers: Array
+    dense: Array | None
+
+    @property
+    def bytes(self) -> int:
+        """Memory held."""
+        return self.t.nbytes + self.W.nbytes + self.numbers.nbytes + (0 if self.dense is None else self.dense.nbytes)
+
+    def every(self, stride: int) -> Segment:
+        """The first knot, then every stride-th and the last; without polynomials where knots are left out."""
+        if stride == 1:
+            return self
+        keep = np.unique(np.append(np.arange(0, self.t.size, stride), self.t.size - 1))
+        return Segment(self.t[keep], self.W[keep], self.numbers[keep], None)
+
+
+@dataclass(eq=False)
+class Trajectory:
+    """Segments of one run, in order; each begins at the knot where the one before it ended.
+
+    Above `memory_limit` bytes first the polynomials are dropped, then every second knot, as often as needed. The point
+    at a time between knots is then found by integrating again, with the same tolerances, from the knot before it.
+    """
+
+    manifold: ZeroLossManifold
+    control: Any
+    memory_limit: float
+    segments: list[Segment] = field(default_factory=list)
+    dense: bool = True
+    stride: int = 1
+
+    def add(self, segment: Segment) -> None:
+        """Append a segment, and make room if that takes too much."""
+        kept = segment if self.dense else replace(segment, dense=None)
+        self.segments.append(kept.every(self.stride))
+        while sum(part.bytes for part in self.segments) > self.memory_limit and self._thin():
+            pass
+
+    def _thin(self) -> bool:
+        if self.dense:
+            self.dense = False
+            self.segments = [replace(part, dense=None) for part in self.segments]
+            return True
+        t, W, numbers = self.knots()
+        if t.size <= 3:
+            return False
+        self.stride *= 2
+        self.segments = [Segment(t, W, numbers, None).every(2)]
+        return True
+
+    def knots(self) -> tuple[Array, Array, Array]:
+        """Times, points and numbers of all knots."""
+        first, rest = self.segments[0], self.segments[1:]
+        parts = [(first.t, first.W, first.numbers), *((s.t[1:], s.W[1:], s.numbers[1:]) for s in rest)]
+        t, W, numbers = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return t, W, numbers
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """First and last time."""
+        return float(self.segments[0].t[0]), float(self.segments[-1].t[-1])
+
+    @reproducible
+    def on_manifold(self, t: float) -> Array:
+        """The point at t, (m, r + p), by dense output or by integrating again, projected onto M."""
+        first, last = self.span
+        if not isinstance(t, (int, float, np.integer, np.floating)) or not first <= t <= last:
+            raise InputError(f"t must be one number in the integrated span [{first:.6g}, {last:.6g}]; got {t!r}.")
+        starts = [segment.t[0] for segment in self.segments]
+        segment = self.segments[max(int(np.searchsorted(starts, t, side="right")) - 1, 0)]
+        k = max(min(int(np.searchsorted(segment.t, t, side="right")) - 1, segment.t.size - 2), 0)
+        if t == segment.t[k] or segment.t.size == 1:
+            return segment.W[k].copy()
+        if segment.dense is None:
+            return self._integrate(segment.t[k], segment.W[k], t)
+        return interpolate(self.manifold, segment, k, t)
+
+    def _integrate(self, t0: float, W: Array, t: float) -> Array:
+        from .integration import Integration
+
+        control = self.control._replace(t_end=t, keep_dense=False, gradient_tolerance=0.0, rounding=0.0)
+        run = Integration(self.manifold, W, t0, control, "auto", np.zeros(self.manifold.shape))
+        run.integrate()
+        return run.state.W.copy()
+
+
+def interpolate(manifold: ZeroLossManifold, segment: Segment, k: int, t: float) -> Array:
+    """The point at t in step k of a segment: its polynomial's value, projected onto M."""
+    assert segment.dense is not None
+    x = (t - segment.t[k]) / (segment.t[k + 1] - segment.t[k])
+    W = np.zeros_like(segment.W[k])
+    for coefficient in segment.dense[k][::-1]:
+        W = x * (coefficient + W)
+    W += segment.W[k]
+    manifold.newton(W)
+    return W
