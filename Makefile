@@ -42,9 +42,8 @@ docs: $(VENV)/.dev  ## build docs/_build/html, warnings as errors
 doctest: $(VENV)/.dev  ## run the examples in the documentation
 	$(PY) -m sphinx -q -W -b doctest docs docs/_build/doctest
 
-bench: $(VENV)/.bench  ## run every file of benchmarks/ (installs the peers first)
-	@ls benchmarks/bench_*.py >/dev/null 2>&1 || { echo 'There is no benchmarks/bench_*.py to run.' >&2; exit 1; }
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) "$$file"; done
+bench: $(VENV)/.bench  ## compare with other tools; installs them first (ARGS='flow --limit 20', '--help')
+	@$(WITH_ARGS) $(PY) -m benchmarks
 
 setup: $(VENV)/.dev  ## create .venv with everything that the tests need
 

@@ -32,7 +32,8 @@ TEST = [
     "mypy>=1.11",
 ]
 DOCS = ["sphinx>=7.3", "myst-parser>=3", "furo>=2024.5.6"]
-BENCH = ["jax>=0.4.30", "diffrax>=0.6", "scikit-sundae>=1.0", "heyoka>=4"]
+# PyTorch is used where it is installed; on Linux its usual wheel brings some gigabytes for GPUs with it.
+BENCH = ["jax>=0.4.30", "diffrax>=0.7", "scikit-sundae>=1.1", "heyoka>=4"]
 
 
 def version() -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from derivations import UnitFunction, activations
     from manifoldflow import datasets, errors
+    from manifoldflow.convexity import GeodesicConvexity, geodesic_convexity
     from manifoldflow.flattest import flattest_point
     from manifoldflow.flow import FlowSolution, sharpness_flow
     from manifoldflow.manifold import ZeroLossManifold
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 # Each public name and the module that defines it. A name that ends its module's own path is that module.
 _HOME = {
     "FlowSolution": "manifoldflow.flow",
+    "GeodesicConvexity": "manifoldflow.convexity",
     "LabelNoise": "manifoldflow.sgd",
     "SGDRun": "manifoldflow.sgd",
     "TwoLayerNetwork": "manifoldflow.network",
@@ -34,6 +36,7 @@ _HOME = {
     "datasets": "manifoldflow.datasets",
     "errors": "manifoldflow.errors",
     "flattest_point": "manifoldflow.flattest",
+    "geodesic_convexity": "manifoldflow.convexity",
     "label_noise_sgd": "manifoldflow.sgd",
     "sharpness_flow": "manifoldflow.flow",
 }
@@ -41,6 +44,7 @@ _HOME = {
 # The keys of _HOME, written out because type checkers and linters read this list; a test compares the two.
 __all__ = [
     "FlowSolution",
+    "GeodesicConvexity",
     "LabelNoise",
     "SGDRun",
     "TwoLayerNetwork",
@@ -51,6 +55,7 @@ __all__ = [
     "datasets",
     "errors",
     "flattest_point",
+    "geodesic_convexity",
     "label_noise_sgd",
     "sharpness_flow",
 ]

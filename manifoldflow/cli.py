@@ -112,7 +112,7 @@ def _add_sgd(commands: Any) -> None:
     command.add_argument("--noise-std", type=_positive, default=1.0, metavar="SIGMA", help="default: 1")
     command.add_argument("--steps", type=_count, default=200_000, metavar="K", help="default: 200000")
     command.add_argument("--runs", type=_count, default=2, metavar="R", help="independent runs (default: 2)")
-    command.add_argument("--out", type=Path, metavar="DIR", help="write sgd.npz there")
+    command.add_argument("--out", type=Path, metavar="DIR", help="write sgd.npz and sgd.svg there")
 
 
 def _add_derive(commands: Any) -> None:

@@ -4,6 +4,7 @@ from derivations.errors import DerivationError, FormulaError, ManifoldflowError
 
 __all__ = [
     "AssumptionWarning",
+    "CheckpointError",
     "CodegenError",
     "DataError",
     "DerivationError",
@@ -23,6 +24,10 @@ class InputError(ManifoldflowError, ValueError):
 
 class DataError(ManifoldflowError, ValueError):
     """A data set cannot be read or used."""
+
+
+class CheckpointError(ManifoldflowError):
+    """A checkpoint cannot be written or read, or belongs to a run with other arguments."""
 
 
 class CodegenError(ManifoldflowError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .assumptions import warn_where_theorems_do_not_apply
+from .checkpoint import Checkpoint, content_hash
 from .compiled import geometry, stepping
 from .errors import InputError
 from .integration import Event, FlowProgress, Integration
@@ -42,6 +44,8 @@ def sharpness_flow(
     dense_output: bool = True,
     callback: Callable[[FlowProgress], object] | None = None,
     memory_limit: float = 1e9,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_interval: float = 60.0,
 ) -> FlowSolution:
     """Integrate dTheta/dt = -grad F on M from theta; every point of the solution lies on M to rounding.
 
@@ -53,14 +57,22 @@ def sharpness_flow(
         theta: starting point on it, (m, d + p).
         t_span: flow times; the end may be infinite, for the limit point.
         rtol, atol: tolerances of a step's error in each parameter (reduced coordinates).
-        method: "explicit" (Dormand-Prince 5(4)), "implicit" (Rodas5P on the block structure, for stiff data such as
-            real images) or "auto", which compares the two costs from the curvature at the start.
+        method: "explicit" (Dormand-Prince 8(5,3)), "implicit" (Rodas5P on the block structure, for stiff data such as
+            real images) or "auto", which begins explicitly and changes where steps are bounded by stability and the
+            implicit method takes less work; `stats` says which steps were taken by which.
         t_eval: output times; None gives every step.
         events: functions (t, theta) -> float whose sign changes are located; `terminal = True` on one stops there.
         gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is rounding,
             20 eps of the Euclidean gradient's normal part.
         max_steps: bound on accepted steps.
-        dense_output: keep what `sol` needs (five numbers a parameter and step).
+        dense_output: keep what `sol` needs: 8 (explicit steps) or 5 numbers a parameter and step.
+        callback: called with a `FlowProgress` after at most 32 steps; a true result stops the run.
+        memory_limit: bytes of steps and dense output to keep. Above it first the polynomials are dropped, then every
+            second step; `sol` integrates again from the step before. With dense_output=False and t_eval, only the
+            points at t_eval are kept.
+        checkpoint: a file to go on from if it exists, and to write; the bits are those of a run in one go. Arguments
+            must be the same (events and callbacks cannot be compared).
+        checkpoint_interval: seconds between writes; it is also written at the end.
 
     Returns:
         An immutable `FlowSolution`; a run that stopped early holds what it has, and says why in `status`.
@@ -68,6 +80,7 @@ def sharpness_flow(
     Raises:
         InputError: an argument outside its domain.
         GeometryError: theta is not on M, or J J^T is singular there.
+        CheckpointError: the checkpoint cannot be written or read, or belongs to other arguments.
 
     Warns:
         AssumptionWarning: the activation fails A1 or A3, or the data A2, on the range that occurs; the flow runs, and
@@ -99,11 +112,22 @@ def sharpness_flow(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
         ROUNDING if np.isinf(t1) else 0.0, manifold.projection_tolerance(),
         positive_integer("max_steps", max_steps), keep_path or times is not None or bool(event_list), 0.0,
+        np.empty(0) if times is None or keep_path or event_list else times,
     )  # fmt: skip
+    unit = manifold.network.unit
+    asked = {
+        "network": content_hash(unit.formula, unit.own, manifold.a, manifold.network.inputs(manifold.X)),
+        "y": content_hash(manifold.y), "theta": content_hash(start), "t_span": content_hash(t0, t1),
+        "t_eval": content_hash(times), "tolerances": content_hash(control._replace(max_steps=0, times=np.empty(0))),
+        "method": content_hash(chosen), "number of events": content_hash(len(event_list)),
+        "dense_output": content_hash(keep_path), "memory_limit": content_hash(memory_limit),
+    }  # fmt: skip
     run = Integration(
         manifold, W, t0, control, chosen, manifold.coordinates.orthogonal_part(start),
         events=event_list, times=times, callback=callback, keep_path=keep_path,
-        memory_limit=positive_number("memory_limit", memory_limit),
+        memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, "a sharpness flow", asked),
+        checkpoint_interval=positive_number("checkpoint_interval", checkpoint_interval, allow_zero=True),
     )  # fmt: skip
     run.integrate()
     return run.solution()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
+from .checkpoint import Arrays, Checkpoint
 from .compiled import geometry, stepping
 from .compiled.coefficients import Frame
 from .compiled.explicit import Explicit, explicit_advance
@@ -54,9 +56,11 @@ def frame_of(manifold: ZeroLossManifold) -> Frame:
     R_hat[n:, r:] = np.eye(p)
     eigenvalues = coordinates.singular_values[:r] ** 2
     shift = 0.5 / eigenvalues[0]
-    wide = n + p <= 1.5 * (r + p)
+    wide = r == n
     shifted = (coordinates.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ coordinates.left.T
-    return Frame(R_hat, wide, np.ascontiguousarray(shifted), shift, max(eigenvalues[0], float(n) if p else 0.0))
+    return Frame(
+        R_hat, coordinates.left, wide, np.ascontiguousarray(shifted), shift, max(eigenvalues[0], float(n) if p else 0.0)
+    )
 
 
 def cost_ratio(manifold: ZeroLossManifold, frame: Frame) -> float:
@@ -93,6 +97,8 @@ class Integration:
         callback: Callable[[FlowProgress], object] | None = None,
         memory_limit: float = np.inf,
         keep_path: bool = False,
+        checkpoint: Checkpoint | None = None,
+        checkpoint_interval: float = np.inf,
     ) -> None:
         self.manifold, self.orthogonal, self.callback = manifold, orthogonal, callback
         self.events, self.times, self.keep_path = events or [], times, keep_path
@@ -113,14 +119,23 @@ class Integration:
         start = np.array([self._measure(W)])
         self.output.add(Segment(np.array([t0]), W[None].copy(), start, None))
         self._sample(self.output.segments[0])
+        self.checkpoint, self.checkpoint_interval = checkpoint, checkpoint_interval
+        if checkpoint is not None:
+            checkpoint.restore(lambda arrays: put_back(self, arrays))
 
     def integrate(self) -> None:
-        """Advance to a reason to stop."""
+        """Advance to a reason to stop, writing checkpoints on the way."""
+        written = time.monotonic()
         try:
             while self.reason == "running":
                 self._take(self._next_segment())
+                if self.checkpoint is not None and time.monotonic() - written >= self.checkpoint_interval:
+                    self.checkpoint.save(snapshot(self))
+                    written = time.monotonic()
         except KeyboardInterrupt:
             self.reason = "interrupted"
+        if self.checkpoint is not None:
+            self.checkpoint.save(snapshot(self))
 
     def _next_segment(self) -> Segment:
         """Run the compiled loop until its record is full, the method changes, or it has a reason to stop."""
@@ -259,6 +274,51 @@ class Integration:
             ("last_step", float(self.state.scalars[stepping.H])),
             ("record_stride", self.output.stride),
         )
+
+
+def snapshot(run: Integration) -> dict[str, Array]:
+    """Everything that changes while a run advances, as named arrays.
+
+    An interruption and the step limit are not kept: a run that goes on from here is under way.
+    """
+    unfinished = run.reason in ("interrupted", "stopped", "step_limit")
+    arrays = {
+        "scalars": run.state.scalars, "W": run.state.W, "counters": run.state.counters,
+        "reason": np.array("running" if unfinished else run.reason),
+        "method": np.array(run.method), "steps": np.array(list(run.steps_by_method.values())),
+        "stride": np.array(run.output.stride), "dense": np.array(run.output.dense),
+        "sampled.t": np.array([entry[0] for entry in run.sampled]),
+        "sampled.W": np.array([entry[1] for entry in run.sampled]).reshape(-1, *run.state.W.shape),
+        "sampled.numbers": np.array([entry[2] for entry in run.sampled]).reshape(-1, 3),
+    }  # fmt: skip
+    for number, (times, points) in enumerate(zip(run.t_events, run.W_events, strict=True)):
+        arrays[f"event{number}.t"] = np.array(times)
+        arrays[f"event{number}.W"] = np.array(points).reshape(-1, *run.state.W.shape)
+    for number, segment in enumerate(run.output.segments):
+        for name in ("t", "W", "numbers", "dense"):
+            if getattr(segment, name) is not None:
+                arrays[f"segment{number}.{name}"] = getattr(segment, name)
+    return arrays
+
+
+def put_back(run: Integration, arrays: Arrays) -> None:
+    """Continue a run where `snapshot` saw it."""
+    run.state.scalars[:], run.state.W[:], run.state.counters[:] = arrays["scalars"], arrays["W"], arrays["counters"]
+    run.reason, run.method = str(arrays["reason"]), str(arrays["method"])
+    if run.state.counters[stepping.ACCEPTED] >= run.control.max_steps:
+        run.reason = "step_limit"
+    run.steps_by_method = dict(zip(run.steps_by_method, map(int, arrays["steps"]), strict=True))
+    run.output.stride, run.output.dense = int(arrays["stride"]), bool(arrays["dense"])
+    sampled = zip(arrays["sampled.t"], arrays["sampled.W"], arrays["sampled.numbers"], strict=True)
+    run.sampled = [(float(t), W, (float(x[0]), float(x[1]), float(x[2]))) for t, W, x in sampled]
+    for number in range(len(run.events)):
+        run.t_events[number] = arrays[f"event{number}.t"].tolist()
+        run.W_events[number] = list(arrays[f"event{number}.W"])
+    count = sum(name.startswith("segment") and name.endswith(".t") for name in arrays)
+    run.output.segments = [
+        Segment(*(arrays.get(f"segment{number}.{name}") for name in ("t", "W", "numbers", "dense")))  # type: ignore[arg-type]
+        for number in range(count)
+    ]
 
 
 def _sign_changes(event: Event, segment: Segment, run: Integration) -> list[float]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import cast
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike
 
 from .codegen import Kernel, load_kernel
 from .compiled import geometry
 from .compiled.entry import full_gradient, pack
-from .compiled.lapack import calls_blas
+from .compiled.lapack import may_use_threads
 from .coordinates import ReducedCoordinates
 from .errors import GeometryError, InputError, ProjectionError
-from .geodesics import geodesic, parallel_transport
+from .geodesics import Geodesic, geodesic_path, integrate, sampled, times_of
 from .network import Network
+from .parallel import ParallelGradient, is_worthwhile
 from .reach import check_labels_reachable, features_in_domain
 from .reproducible import NOTHING, ONE_THREAD, reproducible_methods
+from .spectrum import diagonalise, eigenvalues, jacobian_rows, which_eigenvalues
 from .validation import Array, generator, instance, is_plain, positive_number, real_array
 
 OFF_MANIFOLD = 1e-6  # largest |f - y| / (1 + max |y|) at which a point passes for one on the manifold
@@ -57,8 +59,16 @@ class ZeroLossManifold:
         self.kernel: Kernel = load_kernel(network.unit)
         self.problem = geometry.Problem(self.kernel.addresses, R, self.gram, np.diag(self.gram).copy(), self.a, self.y)
         self._off_manifold = OFF_MANIFOLD * (1.0 + float(np.abs(self.y).max(initial=0.0)))
-        self._calls_blas = calls_blas(self.m, self.n, self.coordinates.d)
+        self._may_use_threads = may_use_threads(self.m, self.n, self.coordinates.d)
         check_labels_reachable(self)
+
+    @cached_property
+    def _parallel_gradient(self) -> ParallelGradient | None:
+        """The gradient on several threads, for problems so large that it pays."""
+        if not is_worthwhile(self.m, self.n, self.coordinates.d):
+            return None
+        inputs = np.ascontiguousarray(self.network.inputs(self.X))
+        return ParallelGradient(self.problem._replace(R=inputs), self.m, self.network.p)
 
     @cached_property
     def _packed(self) -> Array:
@@ -185,7 +195,7 @@ class ZeroLossManifold:
     def jacobian(self, theta: ArrayLike) -> Array:
         """Jacobian d f_i / d theta, (n, m, d + p)."""
         work = self._evaluate(theta)[1]
-        return _rows(work.g, self.network.inputs(self.X)).reshape(self.n, *self.shape)
+        return jacobian_rows(work.g, self.network.inputs(self.X)).reshape(self.n, *self.shape)
 
     def preactivations(self, theta: ArrayLike) -> Array:
         """z_ji = theta_j . x_i, (m, n)."""
@@ -207,10 +217,13 @@ class ZeroLossManifold:
 
     def gradient(self, theta: ArrayLike) -> Array:
         """Riemannian gradient of F, (m, d + p): block j is sum_i A_i^T (alpha_ji - lambda_i g_ji)."""
-        given = theta if is_plain(theta, self.shape) else self._vector("theta", theta).copy()
+        given = cast(Array, theta) if is_plain(theta, self.shape) else self._vector("theta", theta).copy()
         out = np.empty(self.shape)
-        with ONE_THREAD if self._calls_blas else NOTHING:
-            F, size, info = full_gradient(given, self._packed, self.y, self.kernel.addresses, out)
+        with ONE_THREAD if self._may_use_threads else NOTHING:
+            found = self._parallel_gradient(given, out) if self._parallel_gradient is not None else None
+            if found is None:
+                found = full_gradient(given, self._packed, self.y, self.kernel.addresses, out)
+        F, size, info = found
         if info != 0 or not (F - F == 0.0 and size <= self._off_manifold):
             self._vector("theta", theta)
             self._require_on_manifold(size)
@@ -230,20 +243,27 @@ class ZeroLossManifold:
         self._require_on_manifold(self._distance(work))
         return self.coordinates.expand(out)
 
-    def hessian_spectrum(self, theta: ArrayLike) -> Array:
-        """Eigenvalues of the Riemannian Hessian on the tangent space within the data's span, ascending, (m (r + p) -
-        n,).
+    def hessian_spectrum(self, theta: ArrayLike, k: int | None = None, which: str = "smallest") -> Array:
+        """Eigenvalues of the Riemannian Hessian on the tangent space within the data's span, ascending.
 
-        Dense, with an orthonormal basis of the tangent space: memory (m (r + p))^2.
+        All m (r + p) - n of them by default, with a dense matrix of that size: `InputError` above 5000. With `k`, the k
+        smallest or, for which="largest", the k largest, copies included, (k,): for large sizes by Lanczos on inverses
+        made of the units' blocks (m (r + p) n numbers), confirmed by counts of eigenvalues (Haynsworth 1968), to 1e-9
+        of themselves + 1e-13 of the largest. Source: E of S3 in `docs/theory.md`.
+
+        >>> from manifoldflow import TwoLayerNetwork
+        >>> man = ZeroLossManifold(TwoLayerNetwork("z**3 + z", width=3), np.eye(2), [3.0, 3.0])
+        >>> theta = man.nearest_point(np.full((3, 2), 0.7))
+        >>> man.hessian_spectrum(theta).size, man.hessian_spectrum(theta, k=1).shape
+        (4, (1,))
         """
+        wanted = which_eigenvalues(k, which, self.dimension)
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self.workspace()
         _, info = geometry.second_derivatives(W, self.problem, work, np.empty_like(W))
         self._require_on_manifold(self._distance(work))
         self._require_regular(info)
-        reduced_jacobian = _rows(work.g, self.problem.R)
-        basis = scipy.linalg.qr(reduced_jacobian.T)[0][:, self.n :]
-        return scipy.linalg.eigvalsh(basis.T @ _times_blocks(work.E, self.problem.R, basis))
+        return eigenvalues(diagonalise(self.problem, work), *wanted)
 
     # Tangent space and curves.
 
@@ -256,14 +276,8 @@ class ZeroLossManifold:
 
     def exp(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """Riemannian exponential: the geodesic from theta with velocity u (projected to be tangent), at time 1."""
-        start, velocity = self.point("theta", theta), self._vector("u", u)
-        W = self.coordinates.reduce(start)
-        U = self._along_tangent(W, self.coordinates.reduce(velocity))
-        end = geodesic(self, W, U)
-        failure = self.newton(end)
-        if failure is not None:
-            raise ProjectionError(failure)
-        return self._compose(end, start + velocity)
+        path = geodesic_path(self, self.point("theta", theta), self._vector("u", u), 0.0, 1.0)
+        return path.lifted(1.0)[0]
 
     def transport(self, theta: ArrayLike, v: ArrayLike, u: ArrayLike) -> Array:
         """Parallel transport of v along the geodesic of `exp(theta, u)`, to its end; both are projected first."""
@@ -272,7 +286,22 @@ class ZeroLossManifold:
         vector = self._vector("v", v)
         V = self._along_tangent(W, self.coordinates.reduce(vector))
         U = self._along_tangent(W, self.coordinates.reduce(self._vector("u", u)))
-        return self._compose(parallel_transport(self, W, U, V), vector)
+        return self._compose(integrate(self, np.stack([W, U, V]), 1.0)[1][-1, 2], vector)
+
+    def geodesic(self, theta: ArrayLike, u: ArrayLike, t: ArrayLike) -> Geodesic:
+        """The geodesic gamma with gamma(0) = theta and gamma'(0) = u (projected to be tangent), at the times t.
+
+        `t` (k,) increases; negative times go backwards. The result holds points and velocities, (k, m, d + p) each, and
+        dense output. Integrated at rtol 1e-12; raises `GeometryError` where it cannot go on. Source: record geodesic.
+
+        >>> from manifoldflow import TwoLayerNetwork
+        >>> man = ZeroLossManifold(TwoLayerNetwork("z**3 + z", width=2), np.eye(2), [4.0, 4.0])
+        >>> curve = man.geodesic(np.ones((2, 2)), [[0.5, 0.0], [-0.5, 0.0]], [-1.0, 0.0, 1.0])
+        >>> bool(np.abs(man.residual(curve.theta[2])).max() < 1e-14), curve.velocity.shape
+        (True, (3, 2, 2))
+        """
+        start, velocity, times = self.point("theta", theta), self._vector("u", u), times_of(t)
+        return sampled(geodesic_path(self, start, velocity, times[0], times[-1]), times)
 
     # For the solvers, in reduced coordinates.
 
@@ -366,21 +395,3 @@ def _data(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
             f"Row {int(zero[0])} of X is zero: its output cannot be trained. Remove it, or add a constant feature."
         )
     return X.copy(), y.copy()
-
-
-def _rows(t: Array, R: Array) -> Array:
-    """Row i is the flattened element A_i^T t_i of parameter space, (n, m (r + p))."""
-    weights = t[0].T[:, :, None] * R[:, None, :]
-    own = np.moveaxis(t[1:], (2, 1, 0), (0, 1, 2))
-    return np.concatenate([weights, own], axis=2).reshape(R.shape[0], -1)
-
-
-def _times_blocks(E: Array, R: Array, basis: Array) -> Array:
-    """The block-diagonal matrix with blocks sum_i A_i^T E_ji A_i, times the columns of a basis."""
-    p, m, r = E.shape[0] - 1, E.shape[2], R.shape[1]
-    columns = basis.reshape(m, r + p, -1)
-    v = np.concatenate(
-        [(R @ columns[:, :r])[None], np.moveaxis(columns[:, r:], 1, 0)[:, :, None, :].repeat(R.shape[0], 2)]
-    )
-    t = np.einsum("pqji,qjik->pjik", E, v)
-    return np.concatenate([R.T @ t[0], np.moveaxis(t[1:].sum(axis=2), 0, 1)], axis=1).reshape(basis.shape)

@@ -32,7 +32,7 @@ class _OneThread:
                 for library in self._libraries():
                     count = library.get_num_threads()
                     if count != 1:
-                        library.set_num_threads(1)
+                        _setter(library)(1)
                         self._before.append((library, count))
             self._depth += 1
 
@@ -42,7 +42,7 @@ class _OneThread:
             if self._depth == 0:
                 while self._before:
                     library, count = self._before.pop()
-                    library.set_num_threads(count)
+                    _setter(library)(count)
 
 
 @cache
@@ -53,6 +53,12 @@ def _libraries() -> tuple[Any, ...]:
     from threadpoolctl import ThreadpoolController
 
     return tuple(library for library in ThreadpoolController().lib_controllers if library.user_api == "blas")
+
+
+def _setter(library: Any) -> Callable[[int], Any]:
+    """The library's own function: that of threadpoolctl 3.8 does nothing in threads other than the first to call it."""
+    setter: Callable[[int], Any] = getattr(library, "_real_set_num_threads", library.set_num_threads)
+    return setter
 
 
 ONE_THREAD = _OneThread(_libraries)

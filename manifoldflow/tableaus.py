@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy.integrate import DOP853
 
@@ -10,6 +12,7 @@ from .compiled.implicit import Rosenbrock
 from .validation import Array
 
 
+@cache
 def dormand_prince() -> Explicit:
     """Dormand and Prince 8(5,3) with dense output of order 7 (Hairer, Norsett, Wanner I, II.5 and II.10).
 
@@ -39,6 +42,7 @@ def _powers(nested: Array) -> Array:
     return result
 
 
+@cache
 def rodas5p() -> Rosenbrock:
     """Rodas5P: 8 stages, order 5, embedded order 4, L-stable, dense output of order 4.
 

@@ -91,11 +91,10 @@ GROUPS = (
     Group("curvature", "z, c, s, a, lam, H, E", ("H", "E"), "Fill H and E."),
     Group(
         "sample_first_order",
-        "z, c, a, g",
+        "z, c, a, f, g",
         ("psi", "g"),
-        "One sample: z (m,), a (m,), g (1+p, m); fill g, return the output.",
+        "One sample: z, a, f (m,), g (1+p, m); fill g, and f with each unit's output. No sum, so it vectorises.",
         over_samples=False,
-        total="psi",
     ),
 )
 
@@ -146,7 +145,7 @@ def _stores(entry: PointwiseExpression, value: str, group: Group) -> list[str]:
     if entry.name == group.total:
         return [f"total += {value}"]
     if entry.name == "psi":
-        return [f"f[i] += {value}"]
+        return [f"f[i] += {value}" if group.over_samples else f"f[j] = {value}"]
     position = "j, i" if group.over_samples else "j"
     indices = sorted({entry.index, entry.index[::-1]})
     return [f"{entry.name}[{', '.join(map(str, index))}, {position}] = {value}" for index in indices]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .coefficients import add_scaled, gather, image_of_coefficients, parameters
+from .coefficients import add_rows, add_scaled, gather, image_of_coefficients, parameters
 from .geometry import apply_blocks
 from .lapack import cholesky, cholesky_inverse, gemm, lu, lu_solve
 from .options import jit
@@ -238,34 +238,17 @@ def _add_image_of_solution(problem, frame, factors, b, out):
     """out += H b, block by block."""
     if frame.wide:
         for j in range(b.shape[0]):
-            _add_symmetric_product(factors.blocks[j], b[j], out[j])
+            add_rows(b[j], factors.blocks[j], out[j])  # symmetric
         return
     n, r = problem.R.shape
     parameters(b, problem.R, factors.given)
     factors.solved[:] = 0.0
     for j in range(b.shape[0]):
-        _add_symmetric_product(factors.blocks[j], factors.given[j], factors.solved[j])
+        add_rows(factors.given[j], factors.blocks[j], factors.solved[j])
     gemm(False, True, 1.0, factors.solved[:, :r], problem.R, 1.0, out[:, :n])
     for j in range(b.shape[0]):
         for q in range(n, out.shape[1]):
             out[j, q] += factors.solved[j, r + q - n]
-
-
-@jit
-def _add_symmetric_product(A, x, y):
-    """y += A x for symmetric A, four rows at a time: A is read once and y a quarter as often."""
-    n = A.shape[0]
-    k = 0
-    while k + 4 <= n:
-        x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
-        for i in range(n):
-            y[i] += x0 * A[k, i] + x1 * A[k + 1, i] + x2 * A[k + 2, i] + x3 * A[k + 3, i]
-        k += 4
-    while k < n:
-        x0 = x[k]
-        for i in range(n):
-            y[i] += x0 * A[k, i]
-        k += 1
 
 
 @jit

@@ -21,12 +21,14 @@ from .pointers import SECOND_ORDER, second_order_at
 class Frame(NamedTuple):
     """Constants of an integration, made once from the data.
 
-    `R_hat` (n + p, r + p); `wide`: blocks are kept as images of coefficients (n + p square), else in parameters (r + p
-    square), which is smaller where n is much larger than r; `shifted` = (G^{-1} - shift)^{-1}, see `blocks`;
-    `largest`: largest eigenvalue of R_hat R_hat^T over all units' shares.
+    `R_hat` (n + p, r + p); `left` (n, r), an orthonormal basis of the columns of R; `wide`, for independent samples:
+    blocks are kept as images of coefficients (n + p square), else in parameters (r + p square), where I + c D is well
+    conditioned however large c is; `shifted` = (G^{-1} - shift)^{-1}, see `blocks`; `largest`: largest eigenvalue of
+    R_hat R_hat^T over all units' shares.
     """
 
     R_hat: np.ndarray
+    left: np.ndarray
     wide: bool
     shifted: np.ndarray
     shift: float
@@ -92,11 +94,12 @@ def parameters(b, R, out):
 
 
 @jit
-def field(image, problem, work, omega, out):
+def field(image, problem, frame, work, omega, refine, out):
     """Coefficients of -V = grad F + omega J^T K^{-1} (f - y) at the parameters with that image; returns (F, info).
 
     The second term vanishes on M. Near it, it pulls back the stages of a step, which leave M by the square of the
-    step's length; without it long implicit steps are unstable. Leaves z, f, g, alpha, lam and the factor of K in work.
+    step's length; without it long implicit steps are unstable. With `refine` what rounding left of the normal part is
+    taken out a second time, for points near stationarity. Leaves z, f, g, alpha, lam and the factor of K in work.
     """
     n = problem.G.shape[0]
     for j in range(image.shape[0]):
@@ -113,8 +116,40 @@ def field(image, problem, work, omega, out):
     if info == 0:
         cholesky_solve(work.K, work.lam)
         subtract_normal(work.alpha, work.g, work.lam[0])
-        gather(work.alpha, out)
+        _gather_tangent(problem, frame, work, omega, refine, out)
     return F, info
+
+
+@jit
+def _gather_tangent(problem, frame, work, omega, refine, out):
+    """What work.alpha stands for, as coefficients without idle part; the normal part taken out again on demand."""
+    drop_idle_part(work.alpha[0], frame, work.t[0])
+    if refine:
+        _level_own_parts(work.alpha)
+        _project_again(problem, work, omega)
+    gather(work.alpha, out)
+
+
+@jit
+def _level_own_parts(t):
+    """Only the sum over samples of an own parameter's coefficients counts: spread it, so that no large terms cancel."""
+    for q in range(1, t.shape[0]):
+        for j in range(t.shape[1]):
+            total = 0.0
+            for i in range(t.shape[2]):
+                total += t[q, j, i]
+            for i in range(t.shape[2]):
+                t[q, j, i] = total / t.shape[2]
+
+
+@jit
+def _project_again(problem, work, omega):
+    """Take out of work.alpha what rounding left of its normal part, with the factor of K in work.K."""
+    apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.C, work.scratch[0])
+    for i in range(problem.y.shape[0]):
+        work.scratch[0, i] -= omega * (work.f[i] - problem.y[i])
+    cholesky_solve(work.K, work.scratch)
+    subtract_normal(work.alpha, work.g, work.scratch[0])
 
 
 @jit
@@ -134,28 +169,54 @@ def scale(array, factor):
 
 
 @jit
-def combine(weights, arrays, out):
-    """out = sum_k weights_k arrays_k."""
-    out[:] = 0.0
-    for k in range(weights.shape[0]):
-        if weights[k] != 0.0:
-            add_scaled(out, weights[k], arrays[k])
+def add_rows(weights, rows, out):
+    """out += sum_k weights_k rows_k, four rows at a time: `out` is read and written a quarter as often."""
+    k, count = 0, weights.shape[0]
+    while k + 4 <= count:
+        w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+        for i in range(out.shape[0]):
+            out[i] += w0 * rows[k, i] + w1 * rows[k + 1, i] + w2 * rows[k + 2, i] + w3 * rows[k + 3, i]
+        k += 4
+    while k < count:
+        weight = weights[k]
+        for i in range(out.shape[0]):
+            out[i] += weight * rows[k, i]
+        k += 1
 
 
 @jit
-def start_stages(W, problem, work, stages):
-    """The starting image and V there, from what `gradient` left in the workspace at W."""
+def combine(weights, arrays, out):
+    """out = sum_k weights_k arrays_k."""
+    out[:] = 0.0
+    add_rows(weights, arrays.reshape(arrays.shape[0], out.size), out.reshape(out.size))
+
+
+@jit
+def start_stages(W, problem, frame, work, stages, refine):
+    """The starting image and V there, from what `gradient` left in the workspace at W, on M."""
     n, r = problem.R.shape
     stages.start[:, :n] = work.z
     stages.start[:, n:] = W[:, r:]
-    gather(work.alpha, stages.value)
+    _gather_tangent(problem, frame, work, 0.0, refine, stages.value)
     scale(stages.value, -1.0)
 
 
 @jit
-def evaluate_stage(stages, k, problem, work, omega):
+def drop_idle_part(b, frame, scratch):
+    """Take out of coefficients what R_hat maps to zero, for dependent samples.
+
+    It does not change the parameters, but does not vanish where they are stationary, and its rounding would not either.
+    """
+    n, r = frame.left.shape
+    if r < n:
+        gemm(False, False, 1.0, b[:, :n], frame.left, 0.0, scratch[:, :r])
+        gemm(False, True, 1.0, scratch[:, :r], frame.left, 0.0, b[:, :n])
+
+
+@jit
+def evaluate_stage(stages, k, problem, frame, work, omega, refine):
     """Stage k = V at stages.trial; returns False where it is not finite or J J^T singular."""
-    F, info = field(stages.trial, problem, work, omega, stages.coefficients[k])
+    F, info = field(stages.trial, problem, frame, work, omega, refine, stages.coefficients[k])
     if info != 0 or not np.isfinite(F):
         return False
     scale(stages.coefficients[k], -1.0)

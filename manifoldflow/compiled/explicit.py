@@ -32,6 +32,7 @@ from .stepping import (
     error_norm,
     finish_step,
     initialise,
+    needs_dense,
     new_trial,
     refuse,
     reject,
@@ -66,21 +67,21 @@ def explicit_advance(state, problem, frame, work, record, control, tableau):
     fresh = True
     while reason == RUNNING:
         if fresh:
-            start_stages(state.W, problem, work, stages)
+            start_stages(state.W, problem, frame, work, stages, False)
             stages.coefficients[0] = stages.value
             image_of_coefficients(stages.value, problem.G, stages.images[0])
             if control.cost_ratio > 0.0 and _is_stiff(state, problem, frame, work):
                 return switch(state, state.scalars[H])
         h = min(state.scalars[H], control.t_end - state.scalars[T])
         accepted = state.counters[ACCEPTED]
-        if _stages(state, problem, work, stages, 1, tableau.main, h, tableau):
+        if _stages(state, problem, frame, work, stages, 1, tableau.main, h, tableau):
             combine(h * tableau.b, stages.coefficients[: tableau.main], stages.combined)
             parameters(stages.combined, problem.R, trial.W)
             add_scaled(trial.W, 1.0, state.W)
             size = _error(state, problem, stages, trial, control, h, tableau)
             if not size <= 1.0:
                 reason = refuse(state, size, tableau.order)
-            elif control.keep_dense and not _dense(state, problem, work, stages, trial, h, tableau):
+            elif needs_dense(state, control, h) and not _dense(state, problem, frame, work, stages, trial, h, tableau):
                 reason = reject(state, 0.25, NOT_FINITE)
             else:
                 reason = finish_step(state, trial, problem, work, record, control, h, size, tableau.order)
@@ -91,13 +92,13 @@ def explicit_advance(state, problem, frame, work, record, control, tableau):
 
 
 @jit
-def _stages(state, problem, work, stages, first, last, h, tableau):
+def _stages(state, problem, frame, work, stages, first, last, h, tableau):
     """Fill stages first to last and their images; False if one is not finite."""
     for k in range(first, last):
         combine(h * tableau.A[k, :k], stages.images[:k], stages.trial)
         add_scaled(stages.trial, 1.0, stages.start)
         state.counters[FIELD_EVALUATIONS] += 1
-        if not evaluate_stage(stages, k, problem, work, 0.0):
+        if not evaluate_stage(stages, k, problem, frame, work, 0.0, False):
             return False
         image_of_coefficients(stages.coefficients[k], problem.G, stages.images[k])
     return True
@@ -118,9 +119,9 @@ def _error(state, problem, stages, trial, control, h, tableau):
 
 
 @jit
-def _dense(state, problem, work, stages, trial, h, tableau):
+def _dense(state, problem, frame, work, stages, trial, h, tableau):
     """The further stages of the dense output, and its coefficients; False if a stage is not finite."""
-    if not _stages(state, problem, work, stages, tableau.main, tableau.A.shape[0], h, tableau):
+    if not _stages(state, problem, frame, work, stages, tableau.main, tableau.A.shape[0], h, tableau):
         return False
     for power in range(tableau.dense.shape[0]):
         combine(h * tableau.dense[power], stages.coefficients, stages.combined)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .lapack import cholesky, cholesky_solve, gemm
+from .lapack import cholesky, cholesky_solve, gemm, gram
 from .options import jit
 from .pointers import (
     CURVATURE,
@@ -84,11 +84,11 @@ def preactivations(W, R, z):
 @jit
 def jacobian_gram(g, G, K):
     """K = J J^T = G * (g_0^T g_0) + sum_q g_q^T g_q (entrywise product; record gram_of_jacobian)."""
-    n = G.shape[0]
-    gemm(True, False, 1.0, g[0], g[0], 0.0, K)
-    for i in range(n):
-        for k in range(n):
+    gram(g[0], K)  # the lower half
+    for i in range(G.shape[0]):
+        for k in range(i + 1):
             K[i, k] *= G[i, k]
+            K[k, i] = K[i, k]
     for q in range(1, g.shape[0]):
         gemm(True, False, 1.0, g[q], g[q], 1.0, K)
 
@@ -200,12 +200,17 @@ def gradient(W, problem, work, out):
         work.normal[0] = _root_of_product(work.scratch[0], work.lam[0])
         subtract_normal(work.alpha, work.g, work.lam[0])
         assemble(work.alpha, problem.R, out)
-        if norm(out) < 1e-3 * work.normal[0]:
-            # Near stationarity, what rounding left of the normal part would exceed the gradient itself.
+        if near_stationarity(norm(out), work):
             project_with_factor(problem, work, out, out)
     else:
         out[:] = np.nan
     return F, info
+
+
+@jit
+def near_stationarity(gradient_norm, work):
+    """Whether what rounding left of the Euclidean gradient's normal part could exceed the gradient itself."""
+    return gradient_norm < 1e-3 * work.normal[0]
 
 
 @jit
@@ -246,7 +251,7 @@ def project_with_factor(problem, work, U, out):
     cholesky_solve(work.K, work.scratch)
     work.t[:] = 0.0
     subtract_normal(work.t, work.g, work.scratch[0])
-    copy_scaled(out, 1.0, U)
+    out[:] = U
     add_assembled(work.t, problem.R, out)
 
 
@@ -326,8 +331,8 @@ def normal_acceleration(W, problem, work, U, V, out):
 def newton_projection(W, problem, work, step, tolerance, max_iterations):
     """Move W onto the manifold along normal spaces, W <- W - J^T K^{-1} (f - y), until max |f - y| <= tolerance.
 
-    A step is halved until the residual falls. One more is tried after the tolerance is met, and kept if it helps: the
-    residual ends at rounding level. Returns (max |f - y|, iterations, info).
+    A step is halved until the residual falls. One more is tried after the tolerance is met, and kept if it helps, so
+    that the residual ends at rounding level. Returns (max |f - y|, iterations, info).
     """
     size = residual(W, problem, work)
     for iteration in range(max_iterations):
@@ -378,14 +383,6 @@ def add_multiple(W, factor, step):
     for j in range(W.shape[0]):
         for k in range(W.shape[1]):
             W[j, k] += factor * step[j, k]
-
-
-@jit
-def copy_scaled(out, factor, source):
-    """out = factor * source without a temporary."""
-    for j in range(out.shape[0]):
-        for k in range(out.shape[1]):
-            out[j, k] = factor * source[j, k]
 
 
 @jit

@@ -7,8 +7,18 @@ from typing import NamedTuple
 import numpy as np
 
 from .blocks import curvature_bound, factorise, linearise, new_factors, solve
-from .coefficients import add_scaled, combine, evaluate_stage, new_stages, parameters, scale, start_stages
+from .coefficients import (
+    add_scaled,
+    combine,
+    drop_idle_part,
+    evaluate_stage,
+    new_stages,
+    parameters,
+    scale,
+    start_stages,
+)
 from .explicit import STABILITY_LIMIT
+from .geometry import near_stationarity, norm
 from .options import jit
 from .pointers import CURVATURE as CURVATURE_FUNCTION
 from .pointers import curvature_at
@@ -17,6 +27,7 @@ from .stepping import (
     CURVATURE,
     FACTORISATIONS,
     FIELD_EVALUATIONS,
+    GRADIENT_NORM,
     NOT_FINITE,
     RUNNING,
     SINCE_SWITCH,
@@ -25,6 +36,7 @@ from .stepping import (
     error_norm,
     finish_step,
     initialise,
+    needs_dense,
     new_trial,
     refuse,
     reject,
@@ -34,6 +46,8 @@ from .stepping import (
 # The rate omega at which stages are pulled back to the manifold, over the bound on the largest rate of the flow.
 # Between 1e-3 and 1e-1 the number of steps varies little; with 0, steps on the digits are bounded by an instability.
 PULL = 3e-3
+# Steps of less than this, relative to the point, are stable without it, and it would bring in the rounding of f - y.
+NEGLIGIBLE = 1e-5
 
 
 class Rosenbrock(NamedTuple):
@@ -67,13 +81,14 @@ def implicit_advance(state, problem, frame, work, record, control, tableau):
         h = min(state.scalars[H], control.t_end - state.scalars[T])
         accepted = state.counters[ACCEPTED]
         state.counters[FACTORISATIONS] += 1
-        if factorise(problem, frame, work, factors, tableau.gamma * h, PULL * state.scalars[CURVATURE]) and _stages(
-            state, problem, frame, work, factors, stages, h, tableau
+        omega = _pull(state, h)
+        if factorise(problem, frame, work, factors, tableau.gamma * h, omega) and _stages(
+            state, problem, frame, work, factors, stages, h, omega, tableau
         ):
             _trial_point(state, problem, stages, trial, tableau)
             size = error_norm(trial.error, state.W, trial.W, control)
             if size <= 1.0:
-                if control.keep_dense:
+                if needs_dense(state, control, h):
                     _dense(state, problem, stages, trial, tableau.dense)
                 reason = finish_step(state, trial, problem, work, record, control, h, size, tableau.order)
             else:
@@ -89,12 +104,20 @@ def implicit_advance(state, problem, frame, work, record, control, tableau):
 @jit
 def _linearise(state, problem, frame, work, stages, factors):
     """V and its linearisation at the state's point."""
-    start_stages(state.W, problem, work, stages)
+    refine = near_stationarity(state.scalars[GRADIENT_NORM], work)
+    start_stages(state.W, problem, frame, work, stages, refine)
     curvature_at(problem.unit[CURVATURE_FUNCTION])(
         work.z, state.W[:, problem.R.shape[1] :], problem.s, problem.a, work.lam[0], work.H, work.E
     )
     state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
     linearise(problem, work, stages, factors)
+
+
+@jit
+def _pull(state, h):
+    """The rate at which the stages of a step are pulled back to the manifold."""
+    moving = h * state.scalars[GRADIENT_NORM] > NEGLIGIBLE * norm(state.W)
+    return PULL * state.scalars[CURVATURE] if moving else 0.0
 
 
 @jit
@@ -105,9 +128,10 @@ def _explicit_is_cheaper(state, control):
 
 
 @jit
-def _stages(state, problem, frame, work, factors, stages, h, tableau):
+def _stages(state, problem, frame, work, factors, stages, h, omega, tableau):
     """Fill the stages u as coefficients and images; False if a value is not finite."""
-    c, omega = tableau.gamma * h, PULL * state.scalars[CURVATURE]
+    c = tableau.gamma * h
+    refine = near_stationarity(state.scalars[GRADIENT_NORM], work)
     for k in range(tableau.A.shape[0]):
         u = stages.coefficients[k]
         if k == 0:
@@ -116,12 +140,13 @@ def _stages(state, problem, frame, work, factors, stages, h, tableau):
             combine(tableau.A[k, :k], stages.images[:k], stages.trial)
             add_scaled(stages.trial, 1.0, stages.start)
             state.counters[FIELD_EVALUATIONS] += 1
-            if not evaluate_stage(stages, k, problem, work, omega):
+            if not evaluate_stage(stages, k, problem, frame, work, omega, refine):
                 return False
         scale(u, c)
-        for previous in range(k):
-            add_scaled(u, tableau.gamma * tableau.C[k, previous], stages.coefficients[previous])
+        combine(tableau.gamma * tableau.C[k, :k], stages.coefficients[:k], stages.combined)
+        add_scaled(u, 1.0, stages.combined)
         solve(problem, frame, work, factors, c, u, stages.images[k])
+        drop_idle_part(u, frame, stages.combined)
     return True
 
 

@@ -15,13 +15,16 @@ from numba import types
 
 from .options import jit, jit_sums
 
-_SMALL = 4096  # products of fewer multiplications are faster as plain loops than as a BLAS call
+_SMALL = 300  # products of fewer multiplications are faster as plain loops than as a BLAS call
 _SMALL_ORDER = 12  # and factorisations of matrices up to this order
 
 
-def calls_blas(m, n, d):
-    """Whether the products of m units, n samples and d parameters a unit, or a factorisation, are left to BLAS."""
-    return n > _SMALL_ORDER or m * n * max(n, d) >= _SMALL
+def may_use_threads(m, n, d):
+    """Whether a BLAS could use threads for the products of m units, n samples and d parameters a unit, or to factor.
+
+    OpenBLAS does from 262144 multiplications on; none does for these few thousand.
+    """
+    return n > _SMALL_ORDER or m * n * max(n, d) >= 4096
 
 
 def _bind(module: str, name: str, n_arguments: int) -> types.ExternalFunction:
@@ -35,6 +38,7 @@ def _bind(module: str, name: str, n_arguments: int) -> types.ExternalFunction:
 
 
 _dgemm = _bind("blas", "dgemm", 13)
+_dsyrk = _bind("blas", "dsyrk", 10)
 _dpotrf = _bind("lapack", "dpotrf", 5)
 _dpotrs = _bind("lapack", "dpotrs", 8)
 _dpotri = _bind("lapack", "dpotri", 5)
@@ -87,6 +91,36 @@ def _compiled_gemm(transpose_a, transpose_b, alpha, A, B, beta, C):
         _small_product(transpose_a, transpose_b, alpha, A, B, beta, C)
     else:
         _large_product(transpose_a, transpose_b, alpha, A, B, beta, C)
+
+
+@jit
+def _compiled_gram(A, C):
+    m, n = A.shape
+    if m * n * n < _SMALL:
+        _small_gram(A, C)
+        return
+    flags = np.empty(2, np.uint8)
+    flags[0], flags[1] = 85, 78
+    sizes = np.empty(4, np.int32)
+    sizes[0], sizes[1], sizes[2], sizes[3] = n, m, A.strides[0] // 8, C.strides[0] // 8
+    scalars = np.empty(2)
+    scalars[0], scalars[1] = 1.0, 0.0
+    _dsyrk(
+        flags[0:].ctypes, flags[1:].ctypes, sizes[0:].ctypes, sizes[1:].ctypes, scalars[0:].ctypes,
+        A.ctypes, sizes[2:].ctypes, scalars[1:].ctypes, C.ctypes, sizes[3:].ctypes,
+    )  # fmt: skip
+
+
+@jit
+def _small_gram(A, C):
+    for i in range(C.shape[0]):
+        for k in range(i + 1):
+            C[i, k] = 0.0
+    for j in range(A.shape[0]):
+        for i in range(C.shape[0]):
+            factor = A[j, i]
+            for k in range(i + 1):
+                C[i, k] += factor * A[j, k]
 
 
 @jit_sums
@@ -194,6 +228,10 @@ def _python_gemm(transpose_a, transpose_b, alpha, A, B, beta, C):
     C[...] = alpha * product + (beta * C if beta != 0.0 else 0.0)
 
 
+def _python_gram(A, C):
+    C[...] = A.T @ A
+
+
 def _python_cholesky(A):
     if A.size == 0:
         return 0
@@ -229,8 +267,8 @@ def _python_lu_solve(LU, pivots, B):
 
 
 if numba.config.DISABLE_JIT:
-    gemm, cholesky, cholesky_solve = _python_gemm, _python_cholesky, _python_cholesky_solve
+    gemm, gram, cholesky, cholesky_solve = _python_gemm, _python_gram, _python_cholesky, _python_cholesky_solve
     lu, lu_solve, cholesky_inverse = _python_lu, _python_lu_solve, _python_cholesky_inverse
 else:
-    gemm, cholesky, cholesky_solve = _compiled_gemm, _compiled_cholesky, _compiled_cholesky_solve
+    gemm, gram, cholesky, cholesky_solve = _compiled_gemm, _compiled_gram, _compiled_cholesky, _compiled_cholesky_solve
     lu, lu_solve, cholesky_inverse = _compiled_lu, _compiled_lu_solve, _compiled_cholesky_inverse

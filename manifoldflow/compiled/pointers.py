@@ -26,7 +26,7 @@ SIGNATURES = {
     "first_order": types.void(_MATRIX, _OWN, _MATRIX, _VECTOR, _STACK),
     "second_order": types.float64(_MATRIX, _OWN, _VECTOR, _MATRIX, _VECTOR, _STACK, _STACK),
     "curvature": types.void(_MATRIX, _OWN, _VECTOR, _MATRIX, _VECTOR, _BLOCKS, _BLOCKS),
-    "sample_first_order": types.float64(_VECTOR, _OWN, _VECTOR, _MATRIX),
+    "sample_first_order": types.void(_VECTOR, _OWN, _VECTOR, _VECTOR, _MATRIX),
 }
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import add_multiple, copy_scaled, gradient, newton_projection, norm
+from .geometry import add_multiple, gradient, newton_projection, norm
 from .options import jit
 
 (
@@ -19,7 +19,8 @@ class Control(NamedTuple):
     """What a run is asked for; times are flow times of dTheta/dt = -grad F.
 
     A point is stationary where |grad F| <= max(gradient_tolerance, rounding |normal part of the Euclidean gradient|).
-    `cost_ratio` is that of an implicit step to an explicit one; with 0 the method is never switched.
+    `cost_ratio` is that of an implicit step to an explicit one; with 0 the method is never switched. With `keep_dense`
+    polynomials are made for steps that contain one of `times`, increasing, or for all steps where it is empty.
     """
 
     t_end: float
@@ -31,6 +32,7 @@ class Control(NamedTuple):
     max_steps: int
     keep_dense: bool
     cost_ratio: float
+    times: np.ndarray
 
 
 class State(NamedTuple):
@@ -86,12 +88,11 @@ def stationary_level(work, control):
 def initialise(state, trial, problem, work, control, order):
     """Gradient and norms at the state's point, and a first step size if there is none; returns a reason code."""
     if state.scalars[H] <= 0.0:
+        state.scalars[LAST_ERROR] = 1.0
         state.scalars[H] = _first_step(state, trial, problem, work, control, order)
     F, info = gradient(state.W, problem, work, state.grad)
-    state.counters[FIELD_EVALUATIONS] += 1
     size = norm(state.grad)
     state.scalars[SHARPNESS], state.scalars[GRADIENT_NORM] = F, size
-    state.scalars[LAST_ERROR] = 1.0
     if info != 0:
         return SINGULAR
     if not np.isfinite(size):
@@ -110,7 +111,7 @@ def _first_step(state, trial, problem, work, control, order):
     if not (value > 0.0 and speed > 0.0):
         return min(1e-6, rest)
     short = min(0.01 * value / speed, rest)
-    copy_scaled(trial.W, 1.0, state.W)
+    trial.W[:] = state.W
     add_multiple(trial.W, -short, trial.grad)
     gradient(trial.W, problem, work, trial.scratch)
     state.counters[FIELD_EVALUATIONS] += 2
@@ -171,6 +172,16 @@ def write_record(record, state, W_trial, dense, control):
         add_multiple(record.dense[k, 0], -1.0, W_trial)
     state.counters[RECORDED] = k + 1
     return BUFFER_FULL if k + 1 == record.t.shape[0] else RUNNING
+
+
+@jit
+def needs_dense(state, control, h):
+    """Whether the step of length h from the state's time needs its polynomial."""
+    if not control.keep_dense or control.times.shape[0] == 0:
+        return control.keep_dense
+    t = state.scalars[T]
+    k = np.searchsorted(control.times, t)
+    return k < control.times.shape[0] and control.times[k] <= t + h * (1.0 + 1e-12)
 
 
 @jit

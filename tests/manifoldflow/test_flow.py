@@ -362,6 +362,23 @@ def test_an_infinite_span_ends_at_a_stationary_point(cubic, method, options):
     np.testing.assert_allclose(Z, np.repeat(Z[:1], 4, axis=0), atol=100 * level)
 
 
+@pytest.mark.filterwarnings("ignore::manifoldflow.errors.AssumptionWarning")
+@pytest.mark.parametrize(
+    ("n", "d", "weights"), [(60, 40, None), (12, 30, None), (12, 8, "trained"), (12, 30, "trained")]
+)
+def test_long_runs_end_at_rounding(n, d, weights):
+    # Dependent samples have coefficients that do not vanish with the gradient; they must not bring in their rounding.
+    data = mf.datasets.synthetic(n=n, d=d, rng=0)
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=30, output_weights=weights), data.X, data.y)
+    theta = man.random_point(rng=0)
+    sol = mf.sharpness_flow(man, theta, method="implicit", rtol=1e-6, max_steps=2000, dense_output=False)
+    assert sol.status == "stationary"
+    assert sol.gradient_norm[-1] < 1e-11
+    later = mf.sharpness_flow(man, theta, (0.0, 1e6), method="implicit", rtol=1e-6, max_steps=2000, dense_output=False)
+    assert later.status == "reached_end"
+    assert later.gradient_norm[-1] < 1e-10
+
+
 def test_gradient_tolerance_stops_the_run_at_once_and_later(cubic):
     first = np.linalg.norm(cubic.man.gradient(cubic.theta))
     sol = mf.sharpness_flow(cubic.man, cubic.theta, gradient_tolerance=1e-3 * first)

@@ -1,7 +1,8 @@
 """Label-noise SGD against a plain loop in parameter space on the same random stream, and against its limiting flow.
 
 The compiled kernel works on pre-activations; the loop here on parameters, with a typed-in gradient. Both draw from
-the stream that run k owns: `default_rng(seed).spawn(n_runs)[k]`, per use first the sample (if drawn), then the noise.
+the stream that run k owns, `default_rng(seed).spawn(n_runs)[k]`, in blocks of 2**15 uses of a sample: for each block
+first the samples (if drawn), then the noise.
 """
 
 import dataclasses
@@ -20,14 +21,52 @@ from tests.manifoldflow.oracle import relative
 NOISES = ("rademacher", "gaussian", "uniform", "none")
 
 
-def draw(rng, kind, std):
+def draw_noise(stream, kind, std, shape):
     if kind == "rademacher":
-        return std if rng.random() < 0.5 else -std
+        size = shape[0] * shape[1]
+        bits = np.unpackbits(np.frombuffer(stream.bytes((size + 7) // 8), dtype=np.uint8))[:size]
+        return np.where(bits == 1, -std, std).reshape(shape)
     if kind == "gaussian":
-        return std * rng.standard_normal()
+        return std * stream.standard_normal(shape)
     if kind == "uniform":
-        return std * np.sqrt(3.0) * (2.0 * rng.random() - 1.0)
-    return 0.0
+        return std * np.sqrt(3.0) * (2.0 * stream.random(shape) - 1.0)
+    return np.zeros(shape)
+
+
+def draw_samples(stream, n, batch, sampling, steps):
+    """Sample numbers, a step a row."""
+    if batch == "full":
+        return np.tile(np.arange(n), (steps, 1))
+    if sampling == "epochs":
+        return np.concatenate(stream.permuted(np.tile(np.arange(n), (steps * batch // n, 1)), axis=1)).reshape(
+            -1, batch
+        )
+    if sampling == "distinct":
+        draws, deck, rows = stream.integers(0, n - np.arange(batch), size=(steps, batch)), list(range(n)), []
+        for row in draws:
+            for place, ahead in enumerate(row):
+                deck[place], deck[place + ahead] = deck[place + ahead], deck[place]
+            rows.append(deck[:batch])
+        return np.array(rows)
+    return stream.integers(0, n, size=(steps, batch))
+
+
+def steps_in_a_block(n, batch, sampling):
+    uses = n if batch == "full" else batch
+    if sampling != "epochs" or batch == "full":
+        return 2**15 // uses
+    period = np.lcm(n, batch)  # whole epochs in whole steps
+    return int(max(1, round(2**15 / period)) * period // batch)
+
+
+def uses_of(stream, n, batch, noise, n_steps, sampling="replacement"):
+    """(samples, noise) of every step."""
+    taken, steps = 0, steps_in_a_block(n, batch, sampling)
+    while taken < n_steps:
+        rows = draw_samples(stream, n, batch, sampling, steps)
+        xi = draw_noise(stream, noise.kind, noise.std, rows.shape)
+        yield from zip(rows[: n_steps - taken], xi, strict=False)
+        taken += steps
 
 
 def output_and_gradient(theta, x, a, trained):
@@ -42,17 +81,19 @@ def output_and_gradient(theta, x, a, trained):
     return weight @ (z**3 + z), gradient
 
 
-def plain_sgd(case, start, trained, stream, step_size, noise, n_steps, batch):
-    """theta <- theta - eta grad of the mean (or, for the full batch, the sum) of (f_i - y_i - xi_i)^2."""
-    theta, n = start.copy(), case.y.size
+def plain_sgd(case, start, trained, stream, step_size, noise, n_steps, batch, sampling="replacement", momentum=0.0):
+    """theta_{k+1} = theta_k - eta_k grad of the mean (or, for the full batch, the sum) of (f_i - y_i - xi_i)^2
+    + momentum (theta_k - theta_{k-1})."""
+    theta, before, n = start.copy(), start, case.y.size
     a = case.network.output_weights
-    for _ in range(n_steps):
+    sizes = np.broadcast_to(step_size, n_steps)
+    for k, (rows, xi) in enumerate(uses_of(stream, n, batch, noise, n_steps, sampling)):
         total = np.zeros_like(theta)
-        for k in range(n if batch == "full" else batch):
-            i = k if batch == "full" else stream.integers(0, n)
+        for i, x in zip(rows, xi, strict=True):
             f, gradient = output_and_gradient(theta, case.X[i], a, trained)
-            total += 2 * (f - case.y[i] - draw(stream, noise.kind, noise.std)) * gradient
-        theta -= step_size * total / (1 if batch == "full" else batch)
+            total += 2 * (f - case.y[i] - x) * gradient
+        step = momentum * (theta - before) - sizes[k] * total / (1 if batch == "full" else batch)
+        theta, before = theta + step, theta
     return theta
 
 

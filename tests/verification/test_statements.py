@@ -59,7 +59,8 @@ def scaled(evidence: Evidence, **factors: float) -> Any:
 def faster(evidence: Evidence, factor: float) -> Any:
     """The flow with a wrong clock."""
     flow = evidence.flow
-    return replace(flow, t=flow.t * factor, path=replace(flow.path, t=flow.path.t * factor))
+    segments = [replace(segment, t=segment.t * factor) for segment in flow.path.segments]
+    return replace(flow, t=flow.t * factor, path=replace(flow.path, segments=segments))
 
 
 def wrong_end(evidence: Evidence) -> dict[str, Any]:

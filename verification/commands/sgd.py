@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 
 import manifoldflow as mf
-from manifoldflow.sgd import SGDRun, stable_step_size
+from manifoldflow.sgd import SGDRun, log_spaced_steps, stable_step_size
 from verification.evidence import Evidence
-from verification.files import write_bytes
+from verification.files import write_bytes, write_text
 from verification.points import onto_manifold
 from verification.records import Case
 from verification.tables import align, number
 
+RECORDS = 60
+
 
 @dataclass(frozen=True)
 class Settings:
-    """How to simulate; a step size of None is a fifth of the stable one at the start."""
+    """How to simulate; a step size of None is "auto", a fifth of the stable one at the start or less."""
 
     step_size: float | None = None
     noise_std: float = 1.0
@@ -29,7 +31,10 @@ class Settings:
 
 
 def sgd(case: Case, settings: Settings, out: Path | None) -> tuple[str, dict[str, Any]]:
-    """Table and numbers; with a folder also `sgd.npz` (theta, loss, steps).
+    """Table and numbers; with a folder also `sgd.npz` (theta, loss, steps, and the record of the run) and `sgd.svg`.
+
+    The record, at steps in equal ratios: recorded_steps, flow_time (of the sharpness flow), recorded_loss, sharpness
+    and singular_values of the iterates themselves, which scatter about M.
 
     >>> import manifoldflow as mf
     >>> case = Case(mf.datasets.synthetic(n=3, d=6), "z**3 + z", width=4)
@@ -38,7 +43,7 @@ def sgd(case: Case, settings: Settings, out: Path | None) -> tuple[str, dict[str
     """
     evidence = Evidence(case)
     stable = stable_step_size(evidence.manifold, evidence.start)
-    run = _simulate(evidence, settings, settings.step_size or 0.2 * stable)
+    run = _simulate(evidence, settings)
     numbers = {
         "case": case.name,
         "step_size": run.step_size,
@@ -54,9 +59,7 @@ def sgd(case: Case, settings: Settings, out: Path | None) -> tuple[str, dict[str
         *align([(name, _cell(value)) for name, value in numbers.items()], set()),
     ]
     if out is not None:
-        stream = io.BytesIO()
-        np.savez(stream, theta=run.theta, loss=run.loss, steps=run.n_steps)
-        lines += ["", f"wrote {write_bytes(out / 'sgd.npz', stream.getvalue())}"]
+        lines += ["", *(f"wrote {path}" for path in _write(evidence, run, out))]
     return "\n".join(lines), numbers
 
 
@@ -64,18 +67,20 @@ def _cell(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _simulate(evidence: Evidence, settings: Settings, step_size: float) -> SGDRun:
+def _simulate(evidence: Evidence, settings: Settings) -> SGDRun:
     case = evidence.case
     return mf.label_noise_sgd(
         evidence.manifold.network,
         case.data.X,
         case.data.y,
         evidence.start,
-        step_size=step_size,
+        step_size=settings.step_size or "auto",
         noise=mf.LabelNoise(std=settings.noise_std),
         n_steps=settings.steps,
         n_runs=settings.runs,
         rng=case.seed,
+        record_at=log_spaced_steps(settings.steps, RECORDS),
+        record=("loss", "sharpness", "singular_values"),
     )
 
 
@@ -91,3 +96,43 @@ def _compare(evidence: Evidence, run: SGDRun) -> dict[str, float]:
         "sharpness of the flow": manifold.sharpness(flow.sol(time)),
         "smallest sharpness of the flow": float(flow.sharpness[-1]),
     }
+
+
+def _write(evidence: Evidence, run: SGDRun, out: Path) -> list[Path]:
+    stream = io.BytesIO()
+    np.savez(
+        stream,
+        theta=run.theta,
+        loss=run.loss,
+        steps=run.n_steps,
+        recorded_steps=run.steps,
+        flow_time=run.clock * run.flow_times,
+        recorded_loss=run.history["loss"],
+        sharpness=run.history["sharpness"],
+        singular_values=run.history["singular_values"],
+    )
+    return [write_bytes(out / "sgd.npz", stream.getvalue()), write_text(out / "sgd.svg", _plot(evidence, run))]
+
+
+def _plot(evidence: Evidence, run: SGDRun) -> str:
+    """Sharpness of the iterates, a line a run, and of the flow, against flow time."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    from verification.report.svg import SETTINGS
+
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(4.6, 3.1), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot(xlabel="flow time t", ylabel="sharpness F", title="Label-noise SGD and the flow")
+        times = run.clock * run.flow_times
+        for k, column in enumerate(run.history["sharpness"].T):
+            axes.plot(times, column, color="#0072B2", alpha=0.6, label=None if k else "SGD, each run")
+        flow = evidence.flow
+        shown = flow.t <= times[-1]
+        axes.plot(flow.t[shown], flow.sharpness[shown], "--", color="#E69F00", label="flow")
+        axes.legend(fontsize=7.5)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return stream.getvalue()

@@ -1,0 +1,1 @@
+"""Benchmarks against general tools: `python -m benchmarks`, or `make bench`. Not installed with the package."""
