@@ -48,6 +48,9 @@ from .stepping import (
 PULL = 3e-3
 # Steps of less than this, relative to the point, are stable without it, and it would bring in the rounding of f - y.
 NEGLIGIBLE = 1e-5
+# A longer step over the largest rate would multiply the rounding of the linear systems to the size of what they solve.
+LONGEST = 1e11
+TINY = 1e-290
 
 
 class Rosenbrock(NamedTuple):
@@ -78,7 +81,7 @@ def implicit_advance(state, problem, frame, work, record, control, tableau):
     while reason == RUNNING:
         if fresh:
             _linearise(state, problem, frame, work, stages, factors)
-        h = min(state.scalars[H], control.t_end - state.scalars[T])
+        h = min(state.scalars[H], control.t_end - state.scalars[T], LONGEST / max(state.scalars[CURVATURE], TINY))
         accepted = state.counters[ACCEPTED]
         state.counters[FACTORISATIONS] += 1
         omega = _pull(state, h)
