@@ -11,10 +11,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.queues import SimpleQueue
+from typing import Any
 
 from manifoldflow.errors import InputError
 
 from . import facts
+from .compiling import PARTS, compile_part
 from .errors import WorkerError
 from .evidence import Evidence
 from .records import Case, CaseReport, Statement, Verdict
@@ -131,9 +133,11 @@ def _side_by_side(cases: list[Case], names: tuple[str, ...], progress: Progress,
     context = multiprocessing.get_context("spawn")
     lines = context.SimpleQueue()
     with _one_blas_thread():
-        pool = ProcessPoolExecutor(min(processes, len(cases)), context, _start_worker, (lines,))
-        futures = [pool.submit(_check_in_worker, case, names) for case in cases]
+        pool = ProcessPoolExecutor(min(processes, max(len(cases), len(PARTS))), context, _start_worker, (lines,))
+        futures: list[Future[Any]] = [pool.submit(compile_part, part) for part in PARTS]
         try:
+            _relay(futures, lines, progress)
+            futures = [pool.submit(_check_in_worker, case, names) for case in cases]
             _relay(futures, lines, progress)
             return {k: _result(future) for k, future in enumerate(futures)}, False
         except KeyboardInterrupt:
@@ -152,7 +156,7 @@ def _check_in_worker(case: Case, names: tuple[str, ...]) -> CaseReport:
     return check_case(case, names, _WORKER["lines"].put)
 
 
-def _result(future: Future[CaseReport]) -> CaseReport:
+def _result(future: Future[Any]) -> Any:
     try:
         return future.result()
     except BrokenProcessPool as error:
@@ -162,7 +166,7 @@ def _result(future: Future[CaseReport]) -> CaseReport:
         ) from error
 
 
-def _stop(pool: ProcessPoolExecutor, futures: list[Future[CaseReport]]) -> None:
+def _stop(pool: ProcessPoolExecutor, futures: list[Future[Any]]) -> None:
     """End the pool; what is still running after a refusal or Ctrl-C is not waited for."""
     unfinished = not all(future.done() for future in futures)
     pool.shutdown(wait=not unfinished, cancel_futures=True)
@@ -187,7 +191,7 @@ def _one_blas_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _relay(futures: list[Future[CaseReport]], lines: SimpleQueue[str], progress: Progress) -> None:
+def _relay(futures: list[Future[Any]], lines: SimpleQueue[str], progress: Progress) -> None:
     """Pass lines of text on until every case is done, or one is refused, whose error is then raised."""
     while not all(future.done() for future in futures) and not any(map(_refused, futures)):
         time.sleep(0.02)
@@ -197,7 +201,7 @@ def _relay(futures: list[Future[CaseReport]], lines: SimpleQueue[str], progress:
         _result(future)
 
 
-def _refused(future: Future[CaseReport]) -> bool:
+def _refused(future: Future[Any]) -> bool:
     return future.done() and future.exception() is not None
 
 
@@ -206,6 +210,6 @@ def _drain(lines: SimpleQueue[str], progress: Progress) -> None:
         progress(lines.get())
 
 
-def _finished(futures: list[Future[CaseReport]]) -> dict[int, CaseReport]:
+def _finished(futures: list[Future[Any]]) -> dict[int, CaseReport]:
     good = {k: f for k, f in enumerate(futures) if f.done() and not f.cancelled() and f.exception() is None}
-    return {k: future.result() for k, future in good.items()}
+    return {k: future.result() for k, future in good.items() if isinstance(future.result(), CaseReport)}

@@ -8,13 +8,16 @@ and Numba compiles again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+_SEALED_WITHIN = 5.0  # seconds
 _LOG = logging.getLogger("manifoldflow.cache")
 
 
@@ -25,8 +28,11 @@ class SealedCache:
         self._cache, self._stem = cache, stem
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """Load compiled code from files that are whole."""
-        drop_damaged(Path(self._cache.cache_path), self._stem)
+        """Load compiled code from files that are whole; None while another process writes them."""
+        folder = Path(self._cache.cache_path)
+        if being_written(folder, self._stem):
+            return None
+        drop_damaged(folder, self._stem)
         return self._cache.load_overload(signature, target_context)
 
     def save_overload(self, signature: Any, data: Any) -> None:
@@ -36,6 +42,18 @@ class SealedCache:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cache, name)
+
+
+def being_written(folder: Path, stem: str) -> bool:
+    """Whether a file of a function is so new that its seal may be on the way."""
+    return any(not _companion(path).exists() and _age(path) < _SEALED_WITHIN for path in _files(folder, stem))
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def drop_damaged(folder: Path, stem: str) -> None:
@@ -51,8 +69,10 @@ def drop_damaged(folder: Path, stem: str) -> None:
 def seal(folder: Path, stem: str) -> None:
     """Write the hash of each of a function's files beside it; a file already sealed is left alone."""
     for path in _files(folder, stem):
-        if not _is_sealed(path):
-            _write_atomically(_companion(path), _seal_text(path))
+        # Another process may take a file that has no seal yet for damaged, and delete it: it is then compiled again.
+        with contextlib.suppress(FileNotFoundError):
+            if not _is_sealed(path):
+                _write_atomically(_companion(path), _seal_text(path))
 
 
 def _files(folder: Path, stem: str) -> list[Path]:

@@ -1,0 +1,25 @@
+"""Compile what the statements need, once, before processes share the cases: each would compile all of it otherwise."""
+
+from __future__ import annotations
+
+import manifoldflow as mf
+
+PARTS = ("flow", "everything else")
+
+
+def compile_part(part: str) -> None:
+    """Run one part of the toolkit on a tiny problem; what Numba compiles goes to its cache on disk.
+
+    >>> compile_part("flow")
+    """
+    data = mf.datasets.synthetic(n=2, d=3, rng=0)
+    net = mf.TwoLayerNetwork(mf.UnitFunction("z**3 + z"), width=2)
+    man = mf.ZeroLossManifold(net, data.X, data.y)
+    theta = man.random_point(rng=0)
+    if part == "flow":
+        mf.sharpness_flow(man, theta, (0.0, 1e-3), method="implicit")
+        return
+    tangent = man.gradient(theta)
+    man.hessian_vector_product(theta, tangent)
+    mf.flattest_point(man, theta)
+    mf.label_noise_sgd(net, data.X, data.y, theta, step_size="auto", n_steps=10)
