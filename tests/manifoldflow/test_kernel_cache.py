@@ -6,6 +6,7 @@ Each process that matters is a process of its own; it logs to standard error and
 import hashlib
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import manifoldflow as mf
 from manifoldflow.codegen import folder as cache_folder
 from manifoldflow.codegen.folder import kernel_folder
+from manifoldflow.compiled import sealed
 from manifoldflow.errors import CodegenError
 
 LOG = "manifoldflow.cache"
@@ -200,6 +202,30 @@ def test_damaged_compiled_code_is_compiled_again(cache, python, pattern, change)
 
 
 # --- folders that cannot be written ---------------------------------------------------------------
+
+
+def test_files_whose_seal_is_on_the_way_are_left_to_their_writer(tmp_path):
+    path = tmp_path / "module.function-1.py311.nbi"
+    path.write_bytes(b"compiled")
+    assert sealed.being_written(tmp_path, "module.function")
+    os.utime(path, (0, 0))
+    assert not sealed.being_written(tmp_path, "module.function")
+    sealed.seal(tmp_path, "module.function")
+    os.utime(path)
+    assert not sealed.being_written(tmp_path, "module.function")
+    sealed.drop_damaged(tmp_path, "module.function")
+    assert path.exists()
+    path.write_bytes(b"damaged")
+    assert not sealed.being_written(tmp_path, "module.function")
+    sealed.drop_damaged(tmp_path, "module.function")
+    assert not path.exists()
+
+
+def test_a_file_that_another_process_deletes_is_not_sealed(monkeypatch, tmp_path):
+    gone = tmp_path / "module.function-1.py311.nbi"
+    monkeypatch.setattr(sealed, "_files", lambda folder, stem: [gone])
+    sealed.seal(tmp_path, "module.function")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_named_cache_that_cannot_be_written_is_an_error_with_its_name(monkeypatch, tmp_path):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from manifoldflow.compiled.lapack import cholesky, cholesky_solve, gemm, lu, lu_solve
+from manifoldflow.compiled.lapack import cholesky, cholesky_inverse, cholesky_solve, gemm, gram, lu, lu_solve
 
-# Around the size (4096 multiplications) where loops give way to BLAS: 15^3 = 3375, 16^3 = 4096, 17^3 = 4913.
-SIZES = [(1, 1, 1), (3, 4, 5), (15, 15, 15), (16, 16, 16), (17, 17, 17), (2, 60, 70), (40, 1, 200)]
+# Around the size (300 multiplications) where loops give way to BLAS: 6^3 = 216, 7^3 = 343.
+SIZES = [(1, 1, 1), (3, 4, 5), (6, 6, 6), (7, 7, 7), (17, 17, 17), (2, 60, 70), (40, 1, 200), (1, 1, 299), (1, 300, 1)]
 EMPTY = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0)]
 FLAGS = list(itertools.product([False, True], repeat=2))
 
@@ -54,6 +54,25 @@ def test_gemm_leaves_the_surroundings_of_a_view_alone(rng):
     np.testing.assert_allclose(whole[:, 4:26], A @ B, atol=1e-13)
     assert np.all(whole[:, :4] == 7.0)
     assert np.all(whole[:, 26:] == 7.0)
+
+
+@pytest.mark.parametrize("strided", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (4, 3), (3, 9), (4, 9), (20, 30), (0, 3)])
+def test_gram_fills_the_lower_half(rng, size, strided):
+    m, n = size
+    A = rng.normal(size=(m, n + 3))[:, 2 : n + 2] if strided else rng.normal(size=(m, n))
+    C = np.full((n, n), np.nan)
+    gram(A, C)
+    np.testing.assert_allclose(np.tril(C), np.tril(A.T @ A), atol=1e-13)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 12, 13, 40])
+def test_cholesky_inverse_fills_the_lower_half(rng, n):
+    A = positive_definite(rng, n)
+    L = A.copy()
+    assert cholesky(L) == 0
+    assert cholesky_inverse(L) == 0
+    np.testing.assert_allclose(np.tril(L), np.tril(np.linalg.inv(A)), rtol=1e-9, atol=1e-11)
 
 
 def positive_definite(rng, n, strided=False):

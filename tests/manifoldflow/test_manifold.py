@@ -374,3 +374,34 @@ def test_the_same_bits_with_one_and_with_two_threads(python, sizes):
         outputs.append(dict(line.rsplit(" ", 1) for line in out.splitlines()))
     assert len(outputs[0]) == 7
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda theta: theta.tolist(),
+        np.asfortranarray,
+        lambda theta: np.repeat(theta, 2, axis=1)[:, ::2],
+        lambda theta: np.frombuffer(theta.tobytes()).reshape(theta.shape),
+        lambda theta: theta.astype(np.longdouble),
+    ],
+    ids=["list", "columns first", "strided", "read-only", "long double"],
+)
+@pytest.mark.parametrize("name", ["cubic", "two_own", "signed"])
+def test_every_form_of_a_point_has_the_same_gradient(name, form):
+    case = problem(name)
+    before = case.theta.copy()
+    np.testing.assert_array_equal(case.man.gradient(form(case.theta)), case.man.gradient(case.theta))
+    np.testing.assert_array_equal(case.theta, before)
+
+
+def test_a_stream_of_gradients_reads_memory_that_is_still_there():
+    """The compiled function's arrays are views of a buffer that they do not keep alive."""
+    case = problem("cubic")
+    wanted = case.man.gradient(case.theta)
+    litter = []
+    for k in range(2000):
+        litter.append(np.full(100 + k % 97, np.nan))
+        np.testing.assert_array_equal(case.man.gradient(case.theta), wanted)
+        if k % 7 == 0:
+            litter.clear()
