@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import uuid
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from .errors import OutputError
 
@@ -12,6 +16,13 @@ from .errors import OutputError
 def write_text(path: Path, text: str) -> Path:
     """Write text as UTF-8, whole or not at all, and return the path."""
     return write_bytes(path, text.encode("utf-8"))
+
+
+def write_arrays(path: Path, **arrays: ArrayLike) -> Path:
+    """Write arrays as an `.npz` archive, whole or not at all, and return the path."""
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    return write_bytes(path, stream.getvalue())
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .coefficients import add_rows, add_scaled, gather, image_of_coefficients, parameters
-from .geometry import apply_blocks
+from .coefficients import add_rows, gather, image_of_coefficients, parameters
+from .geometry import add_multiple, apply_blocks
 from .lapack import cholesky, cholesky_inverse, gemm, lu, lu_solve
 from .options import jit
 
@@ -118,21 +118,13 @@ def _factor_units(problem, frame, E, factors, c, first, last, part):
     schur = factors.partial[part]
     schur[:] = 0.0
     for j in range(first, last):
-        if E.shape[0] == 1 and frame.wide and _smallest(E[0, 0, j]) * c > -0.75 * frame.shift:
+        if E.shape[0] == 1 and frame.wide and E[0, 0, j].min() * c > -0.75 * frame.shift:
             if not _weighted_inverse(frame, E[0, 0, j], c, factors.blocks[j], factors.weighted[part, 0]):
                 return False
             _add_to_schur(factors.row, factors.blocks[j], factors.g, j, schur)
         elif not _general_block(frame, E, factors, c, j, part, schur):
             return False
     return True
-
-
-@jit
-def _smallest(values):
-    least = np.inf
-    for i in range(values.shape[0]):
-        least = min(least, values[i])
-    return least
 
 
 @jit
@@ -292,8 +284,8 @@ def solve(problem, frame, work, factors, c, b, image):
     lu_solve(factors.schur, factors.schur_pivots, factors.rhs[:1])
     _normal(factors.g, factors.rhs[0], factors.normal)
     _add_image_of_solution(problem, frame, factors, factors.normal, image)
-    add_scaled(b, 1.0, factors.normal)
+    add_multiple(b, 1.0, factors.normal)
     work.z[:] = image[:, :n]
     apply_blocks(work.E, work.z, image[:, n:], work.t)
     gather(work.t, factors.normal)
-    add_scaled(b, -c, factors.normal)
+    add_multiple(b, -c, factors.normal)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import apply_jacobian_to_coefficients, factor_gram, jacobian_gram, preactivations, subtract_normal
+from .geometry import apply_jacobian_to_coefficients, factor_gram, jacobian_gram, subtract_normal
 from .lapack import cholesky_solve, gemm
 from .options import jit
 from .pointers import SECOND_ORDER, second_order_at
@@ -67,14 +67,6 @@ def gather(t, out):
             for i in range(n):
                 total += t[q, j, i]
             out[j, n + q - 1] = total
-
-
-@jit
-def image_of_parameters(W, R, out):
-    """W R_hat^T."""
-    n, r = R.shape
-    preactivations(W, R, out[:, :n])
-    out[:, n:] = W[:, r:]
 
 
 @jit
@@ -150,14 +142,6 @@ def _project_again(problem, work, omega):
         work.scratch[0, i] -= omega * (work.f[i] - problem.y[i])
     cholesky_solve(work.K, work.scratch)
     subtract_normal(work.alpha, work.g, work.scratch[0])
-
-
-@jit
-def add_scaled(out, factor, array):
-    """out += factor * array for contiguous arrays of the same shape, without a temporary."""
-    target, source = out.reshape(out.size), array.reshape(array.size)
-    for k in range(target.size):
-        target[k] += factor * source[k]
 
 
 @jit

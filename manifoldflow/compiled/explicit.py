@@ -8,7 +8,6 @@ import numpy as np
 
 from .blocks import curvature_bound
 from .coefficients import (
-    add_scaled,
     combine,
     evaluate_stage,
     image_of_coefficients,
@@ -16,9 +15,8 @@ from .coefficients import (
     parameters,
     start_stages,
 )
+from .geometry import add_multiple, curvature
 from .options import jit
-from .pointers import CURVATURE as CURVATURE_FUNCTION
-from .pointers import curvature_at
 from .stepping import (
     ACCEPTED,
     CURVATURE,
@@ -77,7 +75,7 @@ def explicit_advance(state, problem, frame, work, record, control, tableau):
         if _stages(state, problem, frame, work, stages, 1, tableau.main, h, tableau):
             combine(h * tableau.b, stages.coefficients[: tableau.main], stages.combined)
             parameters(stages.combined, problem.R, trial.W)
-            add_scaled(trial.W, 1.0, state.W)
+            add_multiple(trial.W, 1.0, state.W)
             size = _error(state, problem, stages, trial, control, h, tableau)
             if not size <= 1.0:
                 reason = refuse(state, size, tableau.order)
@@ -96,7 +94,7 @@ def _stages(state, problem, frame, work, stages, first, last, h, tableau):
     """Fill stages first to last and their images; False if one is not finite."""
     for k in range(first, last):
         combine(h * tableau.A[k, :k], stages.images[:k], stages.trial)
-        add_scaled(stages.trial, 1.0, stages.start)
+        add_multiple(stages.trial, 1.0, stages.start)
         state.counters[FIELD_EVALUATIONS] += 1
         if not evaluate_stage(stages, k, problem, frame, work, 0.0, False):
             return False
@@ -133,9 +131,7 @@ def _dense(state, problem, frame, work, stages, trial, h, tableau):
 def _is_stiff(state, problem, frame, work):
     """True after many steps near the limit of stability, twice as many each time the implicit method gave up before."""
     if state.counters[ACCEPTED] % 8 == 0 or state.scalars[CURVATURE] == 0.0:
-        curvature_at(problem.unit[CURVATURE_FUNCTION])(
-            work.z, state.W[:, problem.R.shape[1] :], problem.s, problem.a, work.lam[0], work.H, work.E
-        )
+        curvature(state.W, problem, work)
         state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
     if state.scalars[H] * state.scalars[CURVATURE] > 0.7 * STABILITY_LIMIT:
         state.counters[STIFF_STEPS] += 1

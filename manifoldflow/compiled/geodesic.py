@@ -12,6 +12,7 @@ from .geometry import (
     add_multiple,
     apply_blocks,
     assemble,
+    curvature,
     factor_gram,
     jacobian_gram,
     preactivations,
@@ -20,7 +21,6 @@ from .geometry import (
 )
 from .lapack import cholesky_solve
 from .options import jit
-from .pointers import CURVATURE, curvature_at
 
 REACHED, BUFFER_FULL, STEP_UNDERFLOW, LEFT_DOMAIN, SINGULAR, STEP_LIMIT = range(6)
 
@@ -36,7 +36,7 @@ def field(state, problem, work, out):
     if factor_gram(work.K) != 0:
         return SINGULAR
     work.lam[:] = 0.0
-    curvature_at(problem.unit[CURVATURE])(work.z, W[:, r:], problem.s, problem.a, work.lam[0], work.H, work.E)
+    curvature(W, problem, work)
     out[0] = U
     for k in range(1, state.shape[0]):
         preactivations(state[k], problem.R, work.z)

@@ -284,10 +284,16 @@ def second_derivatives(W, problem, work, grad):
     """Gradient into `grad`, H and E into the workspace; returns (F, info)."""
     F, info = gradient(W, problem, work, grad)
     if info == 0:
-        curvature_at(problem.unit[CURVATURE])(
-            work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.lam[0], work.H, work.E
-        )
+        curvature(W, problem, work)
     return F, info
+
+
+@jit
+def curvature(W, problem, work):
+    """H and E at W into the workspace, which holds the pre-activations and multipliers there."""
+    curvature_at(problem.unit[CURVATURE])(
+        work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.lam[0], work.H, work.E
+    )
 
 
 @jit
@@ -301,29 +307,6 @@ def hessian_vector_product(W, problem, work, U, out):
         apply_blocks(work.E, work.z, out[:, r:], work.t)
         assemble(work.t, problem.R, out)
         project_with_factor(problem, work, out, out)
-    return info
-
-
-@jit
-def normal_acceleration(W, problem, work, U, V, out):
-    """-J^T K^{-1} q with q_i = sum_j u_ji^T H_ji v_ji: geodesics (V = U) and parallel transport; returns info."""
-    r = problem.R.shape[1]
-    _, info = second_derivatives(W, problem, work, out)
-    if info == 0:
-        preactivations(V, problem.R, work.z)
-        apply_blocks(work.H, work.z, V[:, r:], work.t)
-        preactivations(U, problem.R, work.z)
-        work.lam[:] = 0.0
-        for j in range(W.shape[0]):
-            for i in range(problem.G.shape[0]):
-                total = work.t[0, j, i] * work.z[j, i]
-                for q in range(W.shape[1] - r):
-                    total += work.t[q + 1, j, i] * U[j, r + q]
-                work.lam[0, i] += total
-        cholesky_solve(work.K, work.lam)
-        work.t[:] = 0.0
-        subtract_normal(work.t, work.g, work.lam[0])
-        assemble(work.t, problem.R, out)
     return info
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from .blocks import curvature_bound, factorise, linearise, new_factors, solve
 from .coefficients import (
-    add_scaled,
     combine,
     drop_idle_part,
     evaluate_stage,
@@ -18,10 +17,8 @@ from .coefficients import (
     start_stages,
 )
 from .explicit import STABILITY_LIMIT
-from .geometry import near_stationarity, norm
+from .geometry import add_multiple, curvature, near_stationarity, norm
 from .options import jit
-from .pointers import CURVATURE as CURVATURE_FUNCTION
-from .pointers import curvature_at
 from .stepping import (
     ACCEPTED,
     CURVATURE,
@@ -109,9 +106,7 @@ def _linearise(state, problem, frame, work, stages, factors):
     """V and its linearisation at the state's point."""
     refine = near_stationarity(state.scalars[GRADIENT_NORM], work)
     start_stages(state.W, problem, frame, work, stages, refine)
-    curvature_at(problem.unit[CURVATURE_FUNCTION])(
-        work.z, state.W[:, problem.R.shape[1] :], problem.s, problem.a, work.lam[0], work.H, work.E
-    )
+    curvature(state.W, problem, work)
     state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
     linearise(problem, work, stages, factors)
 
@@ -141,13 +136,13 @@ def _stages(state, problem, frame, work, factors, stages, h, omega, tableau):
             u[:] = stages.value
         else:
             combine(tableau.A[k, :k], stages.images[:k], stages.trial)
-            add_scaled(stages.trial, 1.0, stages.start)
+            add_multiple(stages.trial, 1.0, stages.start)
             state.counters[FIELD_EVALUATIONS] += 1
             if not evaluate_stage(stages, k, problem, frame, work, omega, refine):
                 return False
         scale(u, c)
         combine(tableau.gamma * tableau.C[k, :k], stages.coefficients[:k], stages.combined)
-        add_scaled(u, 1.0, stages.combined)
+        add_multiple(u, 1.0, stages.combined)
         solve(problem, frame, work, factors, c, u, stages.images[k])
         drop_idle_part(u, frame, stages.combined)
     return True
@@ -160,18 +155,18 @@ def _trial_point(state, problem, stages, trial, tableau):
     parameters(stages.coefficients[last], problem.R, trial.error)
     combine(tableau.A[last, :last], stages.coefficients[:last], stages.combined)
     parameters(stages.combined, problem.R, trial.W)
-    add_scaled(trial.W, 1.0, state.W)
-    add_scaled(trial.W, 1.0, trial.error)
+    add_multiple(trial.W, 1.0, state.W)
+    add_multiple(trial.W, 1.0, trial.error)
 
 
 @jit
 def _dense(state, problem, stages, trial, weights):
     """Powers of x in (1 - x) W + x (W_new + (1 - x) (d1 + x (d2 + x d3))), d = weights . stages."""
     trial.dense[:] = 0.0
-    add_scaled(trial.dense[0], 1.0, trial.W)
-    add_scaled(trial.dense[0], -1.0, state.W)
+    add_multiple(trial.dense[0], 1.0, trial.W)
+    add_multiple(trial.dense[0], -1.0, state.W)
     for row in range(3):
         combine(weights[row], stages.coefficients, stages.combined)
         parameters(stages.combined, problem.R, trial.scratch)
-        add_scaled(trial.dense[row], 1.0, trial.scratch)
-        add_scaled(trial.dense[row + 1], -1.0, trial.scratch)
+        add_multiple(trial.dense[row], 1.0, trial.scratch)
+        add_multiple(trial.dense[row + 1], -1.0, trial.scratch)

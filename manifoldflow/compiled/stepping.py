@@ -158,7 +158,7 @@ def write_record(record, state, W_trial, dense, control):
     """Append the accepted step to the record; BUFFER_FULL when that was the last free place.
 
     The dense polynomial W + sum_k dense[k-1] x^k, x in [0, 1], ends at the trial point; its linear term is moved so
-    that it ends at the projected one. Higher coefficients than the method's are zero.
+    that it ends at the projected one.
     """
     k = state.counters[RECORDED]
     record.t[k] = state.scalars[T]
@@ -166,8 +166,7 @@ def write_record(record, state, W_trial, dense, control):
     for column in range(3):
         record.numbers[k, column] = state.scalars[SHARPNESS + column]
     if control.keep_dense:
-        record.dense[k] = 0.0
-        record.dense[k, : dense.shape[0]] = dense
+        record.dense[k] = dense
         add_multiple(record.dense[k, 0], 1.0, state.W)
         add_multiple(record.dense[k, 0], -1.0, W_trial)
     state.counters[RECORDED] = k + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from verification import facts
 from verification.evidence import Evidence
-from verification.files import write_bytes, write_text
+from verification.files import write_arrays, write_text
 from verification.records import Case, CaseReport
 from verification.tables import align, number
 
@@ -53,9 +52,8 @@ def _write(evidence: Evidence, out: Path) -> list[Path]:
     from verification.report.figures import figures
 
     solution = evidence.flow
-    stream = io.BytesIO()
-    np.savez(
-        stream,
+    numbers = write_arrays(
+        out / "flow.npz",
         t=solution.t,
         theta=solution.theta,
         sharpness=solution.sharpness,
@@ -65,8 +63,7 @@ def _write(evidence: Evidence, out: Path) -> list[Path]:
     report = CaseReport(evidence.case.name, facts.facts(evidence), (), facts.series(evidence, ("minimum",)))
     names = ("sharpness.svg", "singular_values.svg")
     plots = zip(names, figures(report, "flow"), strict=True)
-    written = [write_bytes(out / "flow.npz", stream.getvalue())]
-    return written + [write_text(out / name, _standalone(svg)) for name, (_, svg) in plots]
+    return [numbers] + [write_text(out / name, _standalone(svg)) for name, (_, svg) in plots]
 
 
 def _standalone(svg: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import manifoldflow as mf
 from manifoldflow.sgd import SGDRun, log_spaced_steps, stable_step_size
 from verification.evidence import Evidence
-from verification.files import write_bytes, write_text
+from verification.files import write_arrays, write_text
 from verification.points import onto_manifold
 from verification.records import Case
 from verification.tables import align, number
@@ -99,9 +99,8 @@ def _compare(evidence: Evidence, run: SGDRun) -> dict[str, float]:
 
 
 def _write(evidence: Evidence, run: SGDRun, out: Path) -> list[Path]:
-    stream = io.BytesIO()
-    np.savez(
-        stream,
+    numbers = write_arrays(
+        out / "sgd.npz",
         theta=run.theta,
         loss=run.loss,
         steps=run.n_steps,
@@ -111,7 +110,7 @@ def _write(evidence: Evidence, run: SGDRun, out: Path) -> list[Path]:
         sharpness=run.history["sharpness"],
         singular_values=run.history["singular_values"],
     )
-    return [write_bytes(out / "sgd.npz", stream.getvalue()), write_text(out / "sgd.svg", _plot(evidence, run))]
+    return [numbers, write_text(out / "sgd.svg", _plot(evidence, run))]
 
 
 def _plot(evidence: Evidence, run: SGDRun) -> str:
