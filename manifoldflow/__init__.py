@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from manifoldflow.flow import FlowSolution, sharpness_flow
     from manifoldflow.manifold import ZeroLossManifold
     from manifoldflow.network import TwoLayerNetwork
-    from manifoldflow.sgd import LabelNoise, SGDRun, label_noise_sgd
+    from manifoldflow.sgd import LabelNoise, SGDRun, gradient_flow_limit, label_noise_sgd
 
 __version__ = "0.1.0"
 
@@ -37,6 +37,7 @@ _HOME = {
     "errors": "manifoldflow.errors",
     "flattest_point": "manifoldflow.flattest",
     "geodesic_convexity": "manifoldflow.convexity",
+    "gradient_flow_limit": "manifoldflow.sgd",
     "label_noise_sgd": "manifoldflow.sgd",
     "sharpness_flow": "manifoldflow.flow",
 }
@@ -56,6 +57,7 @@ __all__ = [
     "errors",
     "flattest_point",
     "geodesic_convexity",
+    "gradient_flow_limit",
     "label_noise_sgd",
     "sharpness_flow",
 ]

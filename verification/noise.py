@@ -13,7 +13,7 @@ from manifoldflow.errors import ManifoldflowError
 from manifoldflow.sgd import SGDRun, stable_step_size
 
 from .errors import NotStatedError
-from .points import Array, onto_manifold
+from .points import Array
 
 if TYPE_CHECKING:
     from .evidence import Evidence
@@ -26,6 +26,7 @@ RECORDS = 25
 DROP = 0.25  # share of F - F(end) that the flow loses before the horizon of the order study
 LONG_SPREAD = 0.4  # share of the units' initial disagreement that is left at the long run's horizon
 BOOTSTRAPS = 2000
+PULL_BACK_RTOL = 1e-8  # the errors that are fitted are 1e-4 or more of |theta|
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,25 +144,9 @@ def _simulate(
 
 
 def _pulled_back(evidence: Evidence, theta: Array) -> Array:
-    """Where noiseless full-batch gradient descent would end, in reduced coordinates: 400 steps, then
-    Newton's method.
-    """
-    manifold, case = evidence.manifold, evidence.case
-    eta = 0.5 * stable_step_size(manifold, theta, "full")
-    run = mf.label_noise_sgd(
-        manifold.network,
-        case.data.X,
-        case.data.y,
-        theta,
-        step_size=eta,
-        noise=mf.LabelNoise("none", std=0.0),
-        n_steps=400,
-        batch_size="full",
-    )
-    point = onto_manifold(manifold, run.theta[0])
-    if point is None:
-        raise NotStatedError("an SGD iterate could not be pulled back to M.")
-    return manifold.coordinates.reduce(point)
+    """Where the noiseless gradient flow would end, in reduced coordinates."""
+    limit = mf.gradient_flow_limit(evidence.manifold, theta, rtol=PULL_BACK_RTOL)
+    return evidence.manifold.coordinates.reduce(limit)
 
 
 def _bias(errors: Array) -> float:

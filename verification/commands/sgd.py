@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 import manifoldflow as mf
+from manifoldflow.errors import GeometryError
 from manifoldflow.sgd import SGDRun, log_spaced_steps, stable_step_size
 from verification.evidence import Evidence
 from verification.files import write_arrays, write_text
-from verification.points import onto_manifold
+from verification.points import Array
 from verification.records import Case
 from verification.tables import align, number
 
@@ -85,9 +86,9 @@ def _simulate(evidence: Evidence, settings: Settings) -> SGDRun:
 
 
 def _compare(evidence: Evidence, run: SGDRun) -> dict[str, float]:
-    """Sharpness at the start, of SGD projected onto M (mean over runs), and of the flow at the same time."""
+    """Sharpness at the start, of SGD pulled back to M (mean over runs), and of the flow at the same time."""
     manifold, flow = evidence.manifold, evidence.flow
-    points = [point for theta in run.theta if (point := onto_manifold(manifold, theta)) is not None]
+    points = [point for theta in run.theta if (point := _limit(manifold, theta)) is not None]
     time = min(run.sharpness_flow_time, float(flow.t[-1]))
     return {
         "loss": float(run.loss.mean()),
@@ -96,6 +97,13 @@ def _compare(evidence: Evidence, run: SGDRun) -> dict[str, float]:
         "sharpness of the flow": manifold.sharpness(flow.sol(time)),
         "smallest sharpness of the flow": float(flow.sharpness[-1]),
     }
+
+
+def _limit(manifold: mf.ZeroLossManifold, theta: Array) -> Array | None:
+    try:
+        return mf.gradient_flow_limit(manifold, theta)
+    except GeometryError:
+        return None  # too far from M
 
 
 def _write(evidence: Evidence, run: SGDRun, out: Path) -> list[Path]:
