@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 
 from .compiled import geometry
 from .errors import AssumptionWarning, InputError
@@ -30,6 +30,8 @@ NEEDS = {
 }
 _FAR = 1e8
 _GRID_POINTS = 4001
+_FINE_POINTS = 65
+_RESOLVED = 1e-12  # width of an interval that is not divided again, relative beyond 1
 
 
 @dataclass(frozen=True)
@@ -148,13 +150,16 @@ def _escape(manifold: ZeroLossManifold, start: float, direction: float, bound: f
         slope = manifold.kernel.table(np.array([z]))[1, 0]
         return abs(slope) - bound if np.isfinite(slope) else np.inf
 
-    step, inside = 1e-3 * max(1.0, abs(start)), start
-    while abs(inside) < _FAR:
-        outside = inside + direction * step
-        if excess(outside) > 0.0:
-            return _boundary(excess, inside, outside)
-        inside, step = outside, 1.5 * step
-    return None
+    # Steps that grow by one half, to beyond _FAR, seen all at once.
+    steps = 1.5 ** np.arange(80) * 1e-3 * max(1.0, abs(start))
+    reached = start + direction * np.concatenate([[0.0], np.cumsum(steps)])
+    reached = reached[: 2 + int(np.sum(np.abs(reached[1:]) < _FAR))]
+    slopes = np.abs(manifold.kernel.table(reached)[1])
+    outside = ~(slopes[1:] <= bound)
+    if not outside.any():
+        return None
+    k = int(np.argmax(outside))
+    return _boundary(excess, float(reached[k]), float(reached[k + 1]))
 
 
 def _boundary(excess: Callable[[float], float], inside: float, outside: float) -> float:
@@ -170,12 +175,12 @@ def _boundary(excess: Callable[[float], float], inside: float, outside: float) -
 
 
 def _extrema(manifold: ZeroLossManifold, interval: tuple[float, float]) -> tuple[float, float, float, float]:
-
-    def minimum(quantity: Callable[[Array], Array]) -> float:
-        return _minimum(lambda z: quantity(manifold.kernel.table(z)), interval)
-
-    beta = minimum(_normality)
-    return minimum(_slope), minimum(_third), beta if beta > 0.0 else 0.0, minimum(_ratio)
+    grid = np.linspace(*interval, _GRID_POINTS)
+    table = manifold.kernel.table(grid)
+    rho1, rho2, beta, ratio = (
+        _minimum(manifold, quantity, grid, table) for quantity in (_slope, _third, _normality, _ratio)
+    )
+    return rho1, rho2, beta if beta > 0.0 else 0.0, ratio
 
 
 def _slope(table: Array) -> Array:
@@ -197,19 +202,21 @@ def _ratio(table: Array) -> Array:
         return table[3] / table[1]
 
 
-def _minimum(function: Callable[[Array], Array], interval: tuple[float, float]) -> float:
-    """Minimum over the interval; NaN if the function is not defined on all of it."""
-    grid = np.linspace(*interval, _GRID_POINTS)
-    values = function(grid)
-    if np.any(np.isnan(values)):
-        return float("nan")
-    k = int(np.argmin(values))
-    if not np.isfinite(values[k]):
-        return float(values[k])
-    bounds = (grid[max(k - 1, 0)], grid[min(k + 1, grid.size - 1)])
-    if bounds[0] == bounds[1]:
-        return float(values[k])
-    refined = minimize_scalar(
-        lambda z: float(function(np.array([z]))[0]), bounds=bounds, method="bounded", options={"xatol": 1e-12}
-    )
-    return float(min(values[k], refined.fun))
+def _minimum(manifold: ZeroLossManifold, quantity: Callable[[Array], Array], grid: Array, table: Array) -> float:
+    """Minimum of a quantity of the table over the grid's range; NaN if it is not defined on all of it.
+
+    The grid is laid again, finer, between the neighbours of its smallest entry. Whole tables are cheaper than the
+    single values that a scalar minimiser asks for: this is done at the start of every flow.
+    """
+    least = np.inf
+    while True:
+        values = quantity(table)
+        k = int(np.argmin(values))  # a NaN, where there is one
+        if np.isnan(values[k]):
+            return float("nan")
+        least = min(least, float(values[k]))
+        low, high = grid[max(k - 1, 0)], grid[min(k + 1, grid.size - 1)]
+        if not np.isfinite(least) or high - low <= _RESOLVED * max(1.0, abs(low)):
+            return least
+        grid = np.linspace(low, high, _FINE_POINTS)
+        table = manifold.kernel.table(grid)
