@@ -109,7 +109,7 @@ def reduced_constants(manifold: ZeroLossManifold, W: Array) -> Constants:
 
 def warn_where_theorems_do_not_apply(manifold: ZeroLossManifold, W: Array) -> None:
     """Issue an `AssumptionWarning` naming what fails on the range that occurs and the statements that need it."""
-    if manifold.network.unit.phi is None:
+    if manifold.network.unit.phi is None or _hold_clearly(manifold, W):
         return
     found = reduced_constants(manifold, W)
     if found.failing:
@@ -121,6 +121,27 @@ def warn_where_theorems_do_not_apply(manifold: ZeroLossManifold, W: Array) -> No
             AssumptionWarning,
             stacklevel=4,  # past sharpness_flow and its wrapper, to the caller
         )
+
+
+def _hold_clearly(manifold: ZeroLossManifold, W: Array) -> bool:
+    """True where A1 and A2 hold with room to spare on an interval somewhat wider than that of S7, and A3 with them.
+
+    Between neighbours of the grid phi' or phi''' would have to fall by more than it does between any two of them. Done
+    at the start of every flow, so that it does not wait for the constants.
+    """
+    work = manifold.workspace()
+    bound = np.sqrt(geometry.sharpness(W, manifold.problem, work) / (2.0 * manifold.s_min * (manifold.a**2).min()))
+    brackets = [_bracket(manifold, end, way, bound) for end, way in ((work.z.min(), -1.0), (work.z.max(), 1.0))]
+    if manifold.mu == 0.0 or None in brackets:
+        return False
+    low, high = (float(bracket[1]) for bracket in brackets if bracket)
+    table = manifold.kernel.table(np.linspace(low, high, _GRID_POINTS))
+    return _clear_of_zero(_slope(table)) and _clear_of_zero(_third(table))
+
+
+def _clear_of_zero(values: Array) -> bool:
+    with np.errstate(invalid="ignore"):
+        return bool(values.min() > 2.0 * np.abs(np.diff(values)).max())  # a NaN is not
 
 
 def no_flatter_range(manifold: ZeroLossManifold, found: Constants) -> bool:
@@ -150,6 +171,12 @@ def _escape(manifold: ZeroLossManifold, start: float, direction: float, bound: f
         slope = manifold.kernel.table(np.array([z]))[1, 0]
         return abs(slope) - bound if np.isfinite(slope) else np.inf
 
+    bracket = _bracket(manifold, start, direction, bound)
+    return None if bracket is None else _boundary(excess, *bracket)
+
+
+def _bracket(manifold: ZeroLossManifold, start: float, direction: float, bound: float) -> tuple[float, float] | None:
+    """Points before and after the first one from start at which |phi'| exceeds the bound; None beyond 1e8."""
     # Steps that grow by one half, to beyond _FAR, seen all at once.
     steps = 1.5 ** np.arange(80) * 1e-3 * max(1.0, abs(start))
     reached = start + direction * np.concatenate([[0.0], np.cumsum(steps)])
@@ -159,7 +186,7 @@ def _escape(manifold: ZeroLossManifold, start: float, direction: float, bound: f
     if not outside.any():
         return None
     k = int(np.argmax(outside))
-    return _boundary(excess, float(reached[k]), float(reached[k + 1]))
+    return float(reached[k]), float(reached[k + 1])
 
 
 def _boundary(excess: Callable[[float], float], inside: float, outside: float) -> float:

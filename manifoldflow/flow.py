@@ -114,23 +114,30 @@ def sharpness_flow(
         positive_integer("max_steps", max_steps), keep_path or times is not None or bool(event_list), 0.0,
         np.empty(0) if times is None or keep_path or event_list else times,
     )  # fmt: skip
-    unit = manifold.network.unit
-    asked = {
-        "network": content_hash(unit.formula, unit.own, manifold.a, manifold.network.inputs(manifold.X)),
-        "y": content_hash(manifold.y), "theta": content_hash(start), "t_span": content_hash(t0, t1),
-        "t_eval": content_hash(times), "tolerances": content_hash(control._replace(max_steps=0, times=np.empty(0))),
+    resumed = None if checkpoint is None else Checkpoint(checkpoint, "a sharpness flow", {
+        **_asked(manifold, start, control), "t_span": content_hash(t0, t1), "t_eval": content_hash(times),
         "method": content_hash(chosen), "number of events": content_hash(len(event_list)),
         "dense_output": content_hash(keep_path), "memory_limit": content_hash(memory_limit),
-    }  # fmt: skip
+    })  # fmt: skip
     run = Integration(
         manifold, W, t0, control, chosen, manifold.coordinates.orthogonal_part(start),
         events=event_list, times=times, callback=callback, keep_path=keep_path,
         memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),
-        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, "a sharpness flow", asked),
+        checkpoint=resumed,
         checkpoint_interval=positive_number("checkpoint_interval", checkpoint_interval, allow_zero=True),
     )  # fmt: skip
     run.integrate()
     return run.solution()
+
+
+def _asked(manifold: ZeroLossManifold, start: Array, control: stepping.Control) -> dict[str, str]:
+    """Hashes of the problem and the tolerances."""
+    unit = manifold.network.unit
+    return {
+        "network": content_hash(unit.formula, unit.own, manifold.a, manifold.network.inputs(manifold.X)),
+        "y": content_hash(manifold.y), "theta": content_hash(start),
+        "tolerances": content_hash(control._replace(max_steps=0, times=np.empty(0))),
+    }  # fmt: skip
 
 
 def _is_flat(manifold: ZeroLossManifold, W: Array) -> bool:

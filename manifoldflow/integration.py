@@ -12,13 +12,15 @@ from scipy.optimize import brentq
 
 from .checkpoint import Arrays, Checkpoint
 from .compiled import geometry, stepping
-from .compiled.coefficients import Frame
+from .compiled.batches import padded
+from .compiled.blocks import new_factors
+from .compiled.coefficients import Frame, new_stages
 from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
 from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
-from .trajectory import Segment, Trajectory, interpolate
+from .trajectory import Segment, Trajectory
 from .validation import Array
 
 Event = Callable[[float, Array], float]
@@ -57,9 +59,10 @@ def frame_of(manifold: ZeroLossManifold) -> Frame:
     eigenvalues = coordinates.singular_values[:r] ** 2
     shift = 0.5 / eigenvalues[0]
     wide = r == n
-    shifted = (coordinates.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ coordinates.left.T
+    shifted = np.zeros((padded(n), padded(n)))
+    shifted[:n, :n] = (coordinates.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ coordinates.left.T
     return Frame(
-        R_hat, coordinates.left, wide, np.ascontiguousarray(shifted), shift, max(eigenvalues[0], float(n) if p else 0.0)
+        R_hat, coordinates.left, wide, shifted, shift, max(eigenvalues[0], float(n) if p else 0.0)
     )
 
 
@@ -111,10 +114,11 @@ class Integration:
         scalars[stepping.T] = t0
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(8, np.int64))
         self.tableaus: dict[str, Explicit | Rosenbrock] = {"explicit": dormand_prince(), "implicit": rodas5p()}
+        self._scratch: dict[str, tuple[Any, ...]] = {}
         self.reason = "running"
         self.t_events: list[list[float]] = [[] for _ in self.events]
         self.W_events: list[list[Array]] = [[] for _ in self.events]
-        self.output = Trajectory(manifold, self.control, memory_limit, dense=keep_path)
+        self.output = Trajectory(manifold, self.frame, self.control, memory_limit, dense=keep_path)
         self.sampled: list[tuple[float, Array, tuple[float, float, float]]] = []
         start = np.array([self._measure(W)])
         self.output.add(Segment(np.array([t0]), W[None].copy(), start, None))
@@ -144,8 +148,9 @@ class Integration:
         self.state.counters[stepping.RECORDED] = 0
         advance = explicit_advance if self.method == "explicit" else implicit_advance
         code = advance(
-            self.state, self.manifold.problem, self.frame, self.work, record, self.control, self.tableaus[self.method]
-        )
+            self.state, self.manifold.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
+            *self._scratch_of(self.method),
+        )  # fmt: skip
         k = int(self.state.counters[stepping.RECORDED])
         self.steps_by_method[self.method] += k
         self._continue_after(REASONS[int(code)][0])
@@ -153,8 +158,23 @@ class Integration:
             np.append(before.t[-1], record.t[:k]),
             np.concatenate([before.W[-1:], record.W[:k]]),
             np.concatenate([before.numbers[-1:], record.numbers[:k]]),
-            record.dense[:k] if self.control.keep_dense else None,
+            record.dense[:k] if record.dense.size else None,
+            record.dense.shape[1] == 0,
         )
+
+    def _scratch_of(self, method: str) -> tuple[Any, ...]:
+        """What a method writes on the way, made when it is first used."""
+        if method not in self._scratch:
+            self._scratch[method] = self._new_scratch(method)
+        return self._scratch[method]
+
+    def _new_scratch(self, method: str) -> tuple[Any, ...]:
+        m, p = self.manifold.m, self.manifold.network.p
+        n, r = self.manifold.problem.R.shape
+        stages = new_stages(len(self.tableaus[method].A), m, n, p)
+        if method == "explicit":
+            return stepping.new_trial(self.state.W, 0), stages
+        return stepping.new_trial(self.state.W, rodas5p().degree), stages, new_factors(m, n, r, p, self.frame.wide)
 
     def _continue_after(self, name: str) -> None:
         if name == "switch":
@@ -163,9 +183,9 @@ class Integration:
 
     def _new_record(self) -> stepping.Record:
         # About 16 MB a record, so that Ctrl-C, events and callbacks are looked at often.
-        shape, degree = self.state.W.shape, self.tableaus[self.method].degree
+        shape, degree = self.state.W.shape, rodas5p().degree if self.method == "implicit" else 0
         k = int(np.clip(400_000 // max(self.state.W.size, 1), 4, 32 if self.callback else 256))
-        dense = np.empty((k if self.control.keep_dense else 0, degree, *shape))
+        dense = np.empty((k if self.control.keep_dense and degree else 0, degree, *shape))
         return stepping.Record(np.empty(k), np.empty((k, *shape)), np.empty((k, 3)), dense)
 
     def _take(self, segment: Segment) -> None:
@@ -198,7 +218,7 @@ class Integration:
         for t, number, _ in sorted(found):
             if t <= stop:
                 self.t_events[number].append(t)
-                self.W_events[number].append(self._point(segment, t))
+                self.W_events[number].append(self.output.point(segment, t))
         if np.isinf(stop):
             return segment
         self.reason = "event"
@@ -206,32 +226,32 @@ class Integration:
 
     def _cut(self, segment: Segment, stop: float) -> Segment:
         keep = int(np.searchsorted(segment.t, stop, side="left"))
-        W = self._point(segment, stop)
-        x = (stop - segment.t[keep - 1]) / (segment.t[keep] - segment.t[keep - 1])
-        assert segment.dense is not None
-        dense = segment.dense[:keep].copy()
-        dense[-1] *= (x ** np.arange(1, dense.shape[1] + 1))[:, None, None]
+        W = self.output.point(segment, stop)
+        dense = None
+        if segment.dense is not None:
+            x = (stop - segment.t[keep - 1]) / (segment.t[keep] - segment.t[keep - 1])
+            dense = segment.dense[:keep].copy()
+            dense[-1] *= (x ** np.arange(1, dense.shape[1] + 1))[:, None, None]
         return Segment(
             np.append(segment.t[:keep], stop),
             np.concatenate([segment.W[:keep], W[None]]),
             np.concatenate([segment.numbers[:keep], [self._measure(W)]]),
             dense,
+            segment.explicit,
         )
-
-    def _point(self, segment: Segment, t: float) -> Array:
-        k = int(np.clip(np.searchsorted(segment.t, t, side="right") - 1, 0, segment.t.size - 1))
-        if t == segment.t[k]:
-            return segment.W[k].copy()
-        return interpolate(self.manifold, segment, k, t)
 
     def _sample(self, segment: Segment) -> None:
         """Evaluate the output times that lie in a segment."""
         if self.times is None:
             return
         first = len(self.sampled)
-        last = int(np.searchsorted(self.times, segment.t[-1], side="right"))
-        for t in self.times[first:last]:
-            W = self._point(segment, t)
+        times = self.times[first : int(np.searchsorted(self.times, segment.t[-1], side="right"))]
+        if segment.explicit and times.size:
+            points, numbers = self.output.explicit_outputs(segment, times)
+            self.sampled.extend((float(t), W, tuple(row)) for t, W, row in zip(times, points, numbers, strict=False))
+            times = times[len(points) :]
+        for t in times:
+            W = self.output.point(segment, t)
             self.sampled.append((float(t), W, self._measure(W)))
 
     def lift(self, W: Array) -> Array:
@@ -298,6 +318,7 @@ def snapshot(run: Integration) -> dict[str, Array]:
         for name in ("t", "W", "numbers", "dense"):
             if getattr(segment, name) is not None:
                 arrays[f"segment{number}.{name}"] = getattr(segment, name)
+        arrays[f"segment{number}.explicit"] = np.array(segment.explicit)
     return arrays
 
 
@@ -316,14 +337,17 @@ def put_back(run: Integration, arrays: Arrays) -> None:
         run.W_events[number] = list(arrays[f"event{number}.W"])
     count = sum(name.startswith("segment") and name.endswith(".t") for name in arrays)
     run.output.segments = [
-        Segment(*(arrays.get(f"segment{number}.{name}") for name in ("t", "W", "numbers", "dense")))  # type: ignore[arg-type]
+        Segment(
+            arrays[f"segment{number}.t"], arrays[f"segment{number}.W"], arrays[f"segment{number}.numbers"],
+            arrays.get(f"segment{number}.dense"), bool(arrays[f"segment{number}.explicit"]),
+        )
         for number in range(count)
     ]
 
 
 def _sign_changes(event: Event, segment: Segment, run: Integration) -> list[float]:
     def value(t: float) -> float:
-        return float(event(t, run.lift(run._point(segment, t))))
+        return float(event(t, run.lift(run.output.point(segment, t))))
 
     roots = []
     before = value(segment.t[0])

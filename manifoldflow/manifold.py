@@ -57,7 +57,9 @@ class ZeroLossManifold:
         self.gram = R @ R.T
         self.a = np.ascontiguousarray(network.coefficients(self.X))
         self.kernel: Kernel = load_kernel(network.unit)
-        self.problem = geometry.Problem(self.kernel.addresses, R, self.gram, np.diag(self.gram).copy(), self.a, self.y)
+        self.problem = geometry.Problem(
+            self.kernel.addresses, R, np.ascontiguousarray(R.T), self.gram, np.diag(self.gram).copy(), self.a, self.y
+        )
         self._off_manifold = OFF_MANIFOLD * (1.0 + float(np.abs(self.y).max(initial=0.0)))
         self._may_use_threads = may_use_threads(self.m, self.n, self.coordinates.d)
         check_labels_reachable(self)
@@ -67,8 +69,8 @@ class ZeroLossManifold:
         """The gradient on several threads, for problems so large that it pays."""
         if not is_worthwhile(self.m, self.n, self.coordinates.d):
             return None
-        inputs = np.ascontiguousarray(self.network.inputs(self.X))
-        return ParallelGradient(self.problem._replace(R=inputs), self.m, self.network.p)
+        X = np.ascontiguousarray(self.network.inputs(self.X))
+        return ParallelGradient(self.problem._replace(R=X, RT=np.ascontiguousarray(X.T)), self.m, self.network.p)
 
     @cached_property
     def _packed(self) -> Array:

@@ -1,7 +1,7 @@
 """Eigenvalues of the Riemannian Hessian from its structure: one block a unit, and n constraints.
 
 On the tangent space the Hessian is P E P with E = diag(E_1, ..., E_m), E_j = sum_i A_i^T E_ji A_i. In the blocks'
-eigenbases E is diagonal, E = diag(e), and L^{-1} J (J J^T = L L^T) becomes a matrix C with n orthonormal rows: the
+eigenbases E is diagonal, E = diag(e), and U^{-T} J (J J^T = U^T U) becomes a matrix C with n orthonormal rows: the
 Hessian is diag(e) compressed to the null space of C. With D = diag(1 / (e - sigma)) that gives
 
   - solves: (H - sigma)^{-1} b = D (b - C^T w), (C D C^T) w = C D b, one n x n matrix;
@@ -89,8 +89,8 @@ def diagonalise(problem: geometry.Problem, work: geometry.Workspace, keep_bases:
         if bases is not None:
             bases[part] = Q
     flat = C.reshape(n, m * D)
-    # work.K holds the factor L of J J^T in its lower triangle.
-    flat = scipy.linalg.solve_triangular(work.K, flat, lower=True, overwrite_b=True, check_finite=False)
+    # work.K holds the factor U of J J^T = U^T U in its upper triangle.
+    flat = scipy.linalg.solve_triangular(work.K, flat, trans="T", overwrite_b=True, check_finite=False)
     return DiagonalHessian(e.ravel(), np.ascontiguousarray(flat), bases)
 
 

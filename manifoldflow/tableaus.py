@@ -14,32 +14,12 @@ from .validation import Array
 
 @cache
 def dormand_prince() -> Explicit:
-    """Dormand and Prince 8(5,3) with dense output of order 7 (Hairer, Norsett, Wanner I, II.5 and II.10).
-
-    SciPy's coefficients; its interpolant, alternating factors x and 1 - x, is expanded in powers of x.
-    """
-    main, stages = DOP853.n_stages, DOP853.n_stages + 1 + len(DOP853.C_EXTRA)
-    A = np.zeros((stages, stages))
-    A[:main, :main] = DOP853.A
-    A[main, :main] = DOP853.B
-    A[main + 1 :] = DOP853.A_EXTRA
-    value, slope, b = np.eye(stages)[main], np.eye(stages)[0], np.append(DOP853.B, np.zeros(stages - main))
-    nested = np.vstack([b, slope - b, 2 * b - (value + slope), DOP853.D])
+    """Dormand and Prince 8(5,3) (Hairer, Norsett, Wanner I, II.5 and II.10), from SciPy's coefficients."""
+    k = DOP853.n_stages
     return Explicit(
-        A=A, b=_c(DOP853.B), errors=_c([DOP853.E5[:main], DOP853.E3[:main]]), dense=_c(_powers(nested)),
-        main=main, degree=len(nested), order=DOP853.error_estimator_order + 1,
+        A=_c(DOP853.A), b=_c(DOP853.B), errors=_c([DOP853.E5[:k], DOP853.E3[:k]]),
+        order=DOP853.error_estimator_order + 1,
     )  # fmt: skip
-
-
-def _powers(nested: Array) -> Array:
-    """Coefficients of x, x^2, ... in x (F_0 + (1 - x) (F_1 + x (F_2 + (1 - x) (...)))), row k of `nested` F_k."""
-    k = len(nested)
-    result = np.zeros_like(nested)
-    factor = np.polynomial.Polynomial([0.0, 1.0])
-    for index in range(k):
-        result += np.outer(np.pad(factor.coef, (0, k + 1 - len(factor.coef)))[1:], nested[index])
-        factor *= np.polynomial.Polynomial([1.0, -1.0] if index % 2 == 0 else [0.0, 1.0])
-    return result
 
 
 @cache

@@ -7,22 +7,30 @@ from typing import Any
 
 import numpy as np
 
+from .compiled.coefficients import Frame, new_stages
+from .compiled.explicit import explicit_outputs
+from .compiled.stepping import new_trial
 from .errors import InputError
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
+from .tableaus import dormand_prince
 from .validation import Array
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
     """Consecutive steps: knots t (k + 1,), points W (k + 1, m, r + p), numbers (sharpness, |grad F|, residual) at the
-    knots, (k + 1, 3), and each step's polynomial, (k, degree, m, r + p), or None.
+    knots, (k + 1, 3).
+
+    Between knots: one explicit step from the knot before where `explicit`; else each step's polynomial, `dense`
+    (k, degree, m, r + p); without either the flow is integrated again.
     """
 
     t: Array
     W: Array
     numbers: Array
     dense: Array | None
+    explicit: bool = False
 
     @property
     def bytes(self) -> int:
@@ -30,11 +38,15 @@ class Segment:
         return self.t.nbytes + self.W.nbytes + self.numbers.nbytes + (0 if self.dense is None else self.dense.nbytes)
 
     def every(self, stride: int) -> Segment:
-        """The first knot, then every stride-th and the last; without polynomials where knots are left out."""
+        """The first knot, then every stride-th and the last; without a way between where knots are left out."""
         if stride == 1:
             return self
         keep = np.unique(np.append(np.arange(0, self.t.size, stride), self.t.size - 1))
         return Segment(self.t[keep], self.W[keep], self.numbers[keep], None)
+
+    def index(self, t: float) -> int:
+        """The step that t lies in; a knot belongs to the step that it begins, the last one to none."""
+        return max(min(int(np.searchsorted(self.t, t, side="right")) - 1, self.t.size - 2), 0)
 
 
 @dataclass(eq=False)
@@ -46,6 +58,7 @@ class Trajectory:
     """
 
     manifold: ZeroLossManifold
+    frame: Frame
     control: Any
     memory_limit: float
     segments: list[Segment] = field(default_factory=list)
@@ -91,12 +104,44 @@ class Trajectory:
             raise InputError(f"t must be one number in the integrated span [{first:.6g}, {last:.6g}]; got {t!r}.")
         starts = [segment.t[0] for segment in self.segments]
         segment = self.segments[max(int(np.searchsorted(starts, t, side="right")) - 1, 0)]
-        k = max(min(int(np.searchsorted(segment.t, t, side="right")) - 1, segment.t.size - 2), 0)
-        if t == segment.t[k] or segment.t.size == 1:
-            return segment.W[k].copy()
-        if segment.dense is None:
-            return self._integrate(segment.t[k], segment.W[k], t)
-        return interpolate(self.manifold, segment, k, t)
+        return self.point(segment, t)
+
+    def point(self, segment: Segment, t: float) -> Array:
+        """The point of M at a time of a segment."""
+        knot = np.flatnonzero(segment.t == t)
+        if knot.size:
+            return segment.W[knot[-1]].copy()
+        k = segment.index(t)
+        if segment.explicit:
+            points, _ = self.explicit_outputs(segment, np.array([t]))
+            if len(points):
+                return points[0]
+        if segment.dense is not None:
+            return self._interpolate(segment, k, t)
+        return self._integrate(float(segment.t[k]), segment.W[k], t)
+
+    def explicit_outputs(self, segment: Segment, times: Array) -> tuple[Array, Array]:
+        """Points (k, m, r + p) and numbers (k, 3) at the times, of which those from a failure on are left out."""
+        problem, work = self.manifold.problem, self.manifold.workspace()
+        points, numbers = np.empty((times.size, *segment.W.shape[1:])), np.empty((times.size, 3))
+        tableau = dormand_prince()
+        stages = new_stages(len(tableau.A), self.manifold.m, self.manifold.n, self.manifold.network.p)
+        reached = explicit_outputs(
+            segment.t, segment.W, times, problem, self.frame, work, tableau, self.control.projection_tolerance, points,
+            numbers, new_trial(points[0], 0), stages,
+        )  # fmt: skip
+        return points[:reached], numbers[:reached]
+
+    def _interpolate(self, segment: Segment, k: int, t: float) -> Array:
+        """The value of step k's polynomial, projected onto M."""
+        assert segment.dense is not None
+        x = (t - segment.t[k]) / (segment.t[k + 1] - segment.t[k])
+        W = np.zeros_like(segment.W[k])
+        for coefficient in segment.dense[k][::-1]:
+            W = x * (coefficient + W)
+        W += segment.W[k]
+        self.manifold.newton(W)
+        return W
 
     def _integrate(self, t0: float, W: Array, t: float) -> Array:
         from .integration import Integration
@@ -105,15 +150,3 @@ class Trajectory:
         run = Integration(self.manifold, W, t0, control, "auto", np.zeros(self.manifold.shape))
         run.integrate()
         return run.state.W.copy()
-
-
-def interpolate(manifold: ZeroLossManifold, segment: Segment, k: int, t: float) -> Array:
-    """The point at t in step k of a segment: its polynomial's value, projected onto M."""
-    assert segment.dense is not None
-    x = (t - segment.t[k]) / (segment.t[k + 1] - segment.t[k])
-    W = np.zeros_like(segment.W[k])
-    for coefficient in segment.dense[k][::-1]:
-        W = x * (coefficient + W)
-    W += segment.W[k]
-    manifold.newton(W)
-    return W

@@ -39,6 +39,7 @@ import math
 
 import numpy as np
 
+from manifoldflow.compiled.lanes import accumulate
 from manifoldflow.compiled.options import jit
 
 
@@ -143,7 +144,7 @@ def _function(unit: UnitFunction, group: Group, pointwise: Iterable[PointwiseExp
 
 def _stores(entry: PointwiseExpression, value: str, group: Group) -> list[str]:
     if entry.name == group.total:
-        return [f"total += {value}"]
+        return [f"total = accumulate(total, {value})"]
     if entry.name == "psi":
         return [f"f[i] += {value}" if group.over_samples else f"f[j] = {value}"]
     position = "j, i" if group.over_samples else "j"

@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -19,9 +18,8 @@ import derivations
 from derivations import UnitFunction
 
 from .. import __version__
-from ..compiled.options import OPTIONS, cache_stem, jit
+from ..compiled.options import OPTIONS, jit, jit_address
 from ..compiled.pointers import SIGNATURES
-from ..compiled.sealed import drop_damaged, seal
 from ..errors import CodegenError, InputError
 from ..validation import Array
 from .emit import unit_source
@@ -45,7 +43,7 @@ class Kernel:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         module = _import_module(folder / "unit.py")
-        self._functions = [_compile(getattr(module, name), name) for name in SIGNATURES]
+        self._functions = [jit_address(getattr(module, name), SIGNATURES[name]) for name in SIGNATURES]
         self.addresses = _addresses(self._functions)
         self._phi = jit(module.phi_derivatives) if hasattr(module, "phi_derivatives") else None
 
@@ -79,17 +77,6 @@ def _addresses(functions: list[Any]) -> Any:
     if numba.config.DISABLE_JIT:
         return tuple(functions)
     return np.array([function.address for function in functions], dtype=np.int64)
-
-
-def _compile(function: Callable[..., Any], name: str) -> Any:
-    """Compile to a function of fixed signature and address, which code compiled without knowing the unit can call."""
-    if numba.config.DISABLE_JIT:
-        return function
-    compiled = Path(function.__code__.co_filename).parent / "__pycache__"
-    drop_damaged(compiled, cache_stem(function))
-    pointer = numba.cfunc(SIGNATURES[name], cache=True, **OPTIONS)(function)
-    seal(compiled, cache_stem(function))
-    return pointer
 
 
 def _key(unit: UnitFunction) -> str:

@@ -4,7 +4,8 @@ With V = -grad F - omega J^T K^{-1} (f - y), on M: V' = -(D - J^T K^{-1} (N - om
 R_hat^T E_j R_hat for unit j and N = N1 + J D has n rows. The system (I - c V') k = b is the same as S k - J^T w = b,
 ((1 + c omega) J - c N1) k = J b with S = I + c D. Right-hand sides and solutions are coefficient arrays: with
 H_j = R_hat S_j^{-1} R_hat^T the image of k is v = H (b + J^T w), and k = b + J^T w - c E v. No matrix of the size of
-all parameters, and after the factorisation no cost above (n + p)^2 a unit.
+all parameters, and after the factorisation no cost above (n + p)^2 a unit. The blocks of eight units stand side by side
+in a batch.
 """
 
 from __future__ import annotations
@@ -13,19 +14,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .coefficients import add_rows, gather, image_of_coefficients, parameters
+from .batches import padded
+from .coefficients import gather, image_of_coefficients, parameters
 from .geometry import add_multiple, apply_blocks
-from .lapack import cholesky, cholesky_inverse, gemm, lu, lu_solve
+from .lanes import LANES
+from .lapack import add_weighted_batch, apply_batch, batch_inverses, cholesky, cholesky_inverse, gemm, lu, lu_solve
 from .options import jit
-
-# Units are factored in this many parts, whose Schur complements are added in order: the same bits however many threads.
-PARTS = 8
 
 
 class Factors(NamedTuple):
-    """Blocks (m, N, N), N = n + p or r + p; coefficients of J, N1 and the rows; the Schur complement's LU; scratch.
+    """Batches of blocks (groups, N, N, 8), N = n + p or r + p, padded; J, N1 and the rows; the Schur complement's LU.
 
-    The scratch arrays with PARTS in front are for one part each.
+    Then scratch: for a batch, a line of eight numbers an index; for one block; right-hand sides; coefficients.
     """
 
     blocks: np.ndarray
@@ -34,7 +34,8 @@ class Factors(NamedTuple):
     row: np.ndarray
     schur: np.ndarray
     schur_pivots: np.ndarray
-    partial: np.ndarray
+    triangle: np.ndarray
+    lines: np.ndarray
     square: np.ndarray
     weighted: np.ndarray
     half: np.ndarray
@@ -45,23 +46,23 @@ class Factors(NamedTuple):
     solved: np.ndarray
 
 
-@jit
 def new_factors(m, n, r, p, wide):
-    """Room for the factors: m (n + p)^2 numbers when wide, else m (r + p)^2."""
+    """Room for the factors: about m (n + p)^2 numbers when wide, else m (r + p)^2."""
     N, D, v = n + p, r + p, 1 + p
-    size = N if wide else D
+    order = padded(N if wide else D)
     return Factors(
-        np.empty((m, size, size)),
+        np.zeros((-(-m // LANES), order, order, LANES)),
         np.empty((v, m, n)),
         np.empty((v, m, n)),
         np.empty((v, m, n)),
         np.empty((n, n)),
         np.empty(n, np.int32),
-        np.empty((PARTS, n, n)),
-        np.empty((PARTS, max(N, D), max(N, D))),
-        np.empty((PARTS, N, max(N, D))),
-        np.empty((PARTS, D, max(N, D))),
-        np.empty((PARTS, D), np.int32),
+        np.empty((order, order, LANES)),
+        np.zeros((4, max(order, n), LANES)),
+        np.empty((max(N, D), max(N, D))),
+        np.empty((N, max(N, D))),
+        np.empty((D, max(N, D))),
+        np.empty(D, np.int32),
         np.empty((2, n)),
         np.empty((m, N)),
         np.empty((m, D)),
@@ -100,89 +101,94 @@ def factorise(problem, frame, work, factors, c, omega):
         for j in range(factors.row.shape[1]):
             for i in range(factors.row.shape[2]):
                 factors.row[q, j, i] = (1.0 + c * omega) * factors.g[q, j, i] + c * factors.n1[q, j, i]
-    m = factors.blocks.shape[0]
-    for part in range(PARTS):
-        if not _factor_units(problem, frame, work.E, factors, c, part * m // PARTS, (part + 1) * m // PARTS, part):
-            return False
-    factors.schur[:] = factors.partial[0]
-    for part in range(1, PARTS):
-        for i in range(factors.schur.shape[0]):
-            for k in range(factors.schur.shape[0]):
-                factors.schur[i, k] += factors.partial[part, i, k]
+    factors.schur[:] = 0.0
+    m = factors.g.shape[1]
+    for first in range(0, m, LANES):
+        last = min(first + LANES, m)
+        if frame.wide and work.E.shape[0] == 1 and work.E[0, 0, first:last].min() * c > -0.75 * frame.shift:
+            if not _weighted_inverses(frame, work.E[0, 0, first:last], c, factors, first):
+                return False
+        else:
+            for j in range(first, last):
+                if not _general_block(problem, frame, work.E, factors, c, j):
+                    return False
     return lu(factors.schur, factors.schur_pivots) == 0
 
 
 @jit
-def _factor_units(problem, frame, E, factors, c, first, last, part):
-    """Blocks of units first to last, and their share of the Schur complement."""
-    schur = factors.partial[part]
-    schur[:] = 0.0
-    for j in range(first, last):
-        if E.shape[0] == 1 and frame.wide and E[0, 0, j].min() * c > -0.75 * frame.shift:
-            if not _weighted_inverse(frame, E[0, 0, j], c, factors.blocks[j], factors.weighted[part, 0]):
-                return False
-            _add_to_schur(factors.row, factors.blocks[j], factors.g, j, schur)
-        elif not _general_block(frame, E, factors, c, j, part, schur):
-            return False
-    return True
+def _weighted_inverses(frame, e, c, factors, first):
+    """H = (G^{-1} + c diag(e))^{-1} = d^{-1} (I - (I + d G' d)^{-1}) d^{-1} for up to eight units, without G^{-1}.
 
-
-@jit
-def _weighted_inverse(frame, e, c, block, d):
-    """H = (G^{-1} + c diag(e))^{-1} = d^{-1} (I - (I + d G' d)^{-1}) d^{-1}, d^2 = c e + shift, without inverting G.
-
-    The shift keeps d away from zero, so that nothing cancels where c e is small; G' = (G^{-1} - shift)^{-1} makes up
-    for it.
+    d^2 = c e + shift: the shift keeps d away from zero, so that nothing cancels where c e is small, and G' = (G^{-1} -
+    shift)^{-1} makes up for it.
     """
-    n = e.shape[0]
-    for i in range(n):
-        d[i] = np.sqrt(c * e[i] + frame.shift)
-    for i in range(n):
-        for k in range(i + 1):
-            block[i, k] = d[i] * frame.shifted[i, k] * d[k]
-        block[i, i] += 1.0
-    if cholesky(block) != 0 or cholesky_inverse(block) != 0:
+    n, H, d = e.shape[1], factors.blocks[first // LANES], factors.lines[0]
+    d[:] = 1.0
+    for lane in range(e.shape[0]):
+        for i in range(n):
+            d[i, lane] = np.sqrt(c * e[lane, i] + frame.shift)
+    if not batch_inverses(d, frame.shifted, factors.triangle, factors.lines[1], H):
         return False
-    for i in range(n):
-        d[i] = 1.0 / d[i]
-    for i in range(n):
-        for k in range(i):
-            value = -d[i] * block[i, k] * d[k]
-            block[i, k] = value
-            block[k, i] = value
-        block[i, i] = d[i] * (1.0 - block[i, i]) * d[i]
+    row, g = factors.lines[2], factors.lines[3]
+    _to_lanes(factors.row[0], first, row)
+    _to_lanes(factors.g[0], first, g)
+    add_weighted_batch(row, H, g, factors.schur)
     return True
 
 
 @jit
-def _general_block(frame, E, factors, c, j, part, schur):
-    """S^{-1} by Cholesky, or by LU where S is indefinite, and H = R_hat S^{-1} R_hat^T, kept when wide."""
+def _to_lanes(x, first, lines):
+    """Rows first to first + 8 of x, one in each lane; what is past the end is 0."""
+    last = min(LANES, x.shape[0] - first)
+    if last < LANES:
+        lines[:] = 0.0
+    for lane in range(last):
+        for i in range(x.shape[1]):
+            lines[i, lane] = x[first + lane, i]
+
+
+@jit
+def _general_block(problem, frame, E, factors, c, j):
+    """S^{-1} by Cholesky, or by LU where S is indefinite, and H = R_hat S^{-1} R_hat^T, which is kept when wide."""
     R_hat = frame.R_hat
     N, D = R_hat.shape
-    weighted, half = factors.weighted[part, :, :D], factors.half[part, :, :N]
-    S = factors.square[part, :D, :D] if frame.wide else factors.blocks[j]
+    weighted, half = factors.weighted[:, :D], factors.half[:, :N]
+    S = factors.square[:D, :D]
     _curvature_block(E, R_hat, j, c, weighted, S)
     if cholesky(S) == 0:
         if cholesky_inverse(S) != 0:
             return False
         for i in range(D):
             for k in range(i):
-                S[k, i] = S[i, k]
+                S[i, k] = S[k, i]
     else:
         _curvature_block(E, R_hat, j, c, weighted, S)
-        if lu(S, factors.pivots[part]) != 0:
+        if lu(S, factors.pivots) != 0:
             return False
-        inverse = factors.half[part, :, :D]
+        inverse = factors.half[:, :D]
         inverse[:] = 0.0
         for i in range(D):
             inverse[i, i] = 1.0
-        lu_solve(S, factors.pivots[part], inverse)
+        lu_solve(S, factors.pivots, inverse)
         S[:] = inverse
+    if not frame.wide:
+        _keep(S, factors, j)
     gemm(False, True, 1.0, S, R_hat, 0.0, half)
-    image = factors.blocks[j] if frame.wide else factors.square[part, :N, :N]
+    image = factors.square[:N, :N]
     gemm(False, False, 1.0, R_hat, half, 0.0, image)
-    _add_to_schur(factors.row, image, factors.g, j, schur)
+    if frame.wide:
+        _keep(image, factors, j)
+    _add_to_schur(factors.row, image, factors.g, j, factors.schur)
     return True
+
+
+@jit
+def _keep(block, factors, j):
+    """Put unit j's block into its lane."""
+    batch, lane = factors.blocks[j // LANES], j % LANES
+    for i in range(block.shape[0]):
+        for k in range(block.shape[1]):
+            batch[i, k, lane] = block[i, k]
 
 
 @jit
@@ -229,18 +235,29 @@ def _add_to_schur(row, image, g, j, schur):
 def _add_image_of_solution(problem, frame, factors, b, out):
     """out += H b, block by block."""
     if frame.wide:
-        for j in range(b.shape[0]):
-            add_rows(b[j], factors.blocks[j], out[j])  # symmetric
+        _add_products(factors, b, out)
         return
     n, r = problem.R.shape
     parameters(b, problem.R, factors.given)
     factors.solved[:] = 0.0
-    for j in range(b.shape[0]):
-        add_rows(factors.given[j], factors.blocks[j], factors.solved[j])
-    gemm(False, True, 1.0, factors.solved[:, :r], problem.R, 1.0, out[:, :n])
+    _add_products(factors, factors.given, factors.solved)
+    gemm(False, False, 1.0, factors.solved[:, :r], problem.RT, 1.0, out[:, :n])
     for j in range(b.shape[0]):
         for q in range(n, out.shape[1]):
             out[j, q] += factors.solved[j, r + q - n]
+
+
+@jit
+def _add_products(factors, b, out):
+    """out_j += B_j b_j for the blocks B_j that are kept."""
+    x, y = factors.lines[0], factors.lines[1]
+    for group in range(factors.blocks.shape[0]):
+        first = group * LANES
+        _to_lanes(b, first, x)
+        apply_batch(factors.blocks[group], x, y)
+        for lane in range(min(LANES, b.shape[0] - first)):
+            for i in range(b.shape[1]):
+                out[first + lane, i] += y[i, lane]
 
 
 @jit

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import apply_jacobian_to_coefficients, factor_gram, jacobian_gram, subtract_normal
+from .geometry import apply_jacobian_to_coefficients, factor_gram, subtract_normal, upper_jacobian_gram
 from .lapack import cholesky_solve, gemm
 from .options import jit
 from .pointers import SECOND_ORDER, second_order_at
@@ -23,8 +23,8 @@ class Frame(NamedTuple):
 
     `R_hat` (n + p, r + p); `left` (n, r), an orthonormal basis of the columns of R; `wide`, for independent samples:
     blocks are kept as images of coefficients (n + p square), else in parameters (r + p square), where I + c D is well
-    conditioned however large c is; `shifted` = (G^{-1} - shift)^{-1}, see `blocks`; `largest`: largest eigenvalue of
-    R_hat R_hat^T over all units' shares.
+    conditioned however large c is; `shifted` = (G^{-1} - shift)^{-1}, padded, see `blocks`;
+    `largest`: largest eigenvalue of R_hat R_hat^T over all units' shares.
     """
 
     R_hat: np.ndarray
@@ -46,7 +46,6 @@ class Stages(NamedTuple):
     combined: np.ndarray
 
 
-@jit
 def new_stages(k, m, n, p):
     """Room for k stages."""
     return Stages(
@@ -100,8 +99,8 @@ def field(image, problem, frame, work, omega, refine, out):
     F = second_order_at(problem.unit[SECOND_ORDER])(
         work.z, image[:, n:], problem.s, problem.a, work.f, work.g, work.alpha
     )  # fmt: skip
-    jacobian_gram(work.g, problem.G, work.K)
-    apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.C, work.lam[0])
+    upper_jacobian_gram(work.g, problem.G, work.K)
+    apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.image, work.lam[0])
     for i in range(n):
         work.lam[0, i] -= omega * (work.f[i] - problem.y[i])
     info = factor_gram(work.K)
@@ -137,7 +136,7 @@ def _level_own_parts(t):
 @jit
 def _project_again(problem, work, omega):
     """Take out of work.alpha what rounding left of its normal part, with the factor of K in work.K."""
-    apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.C, work.scratch[0])
+    apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.image, work.scratch[0])
     for i in range(problem.y.shape[0]):
         work.scratch[0, i] -= omega * (work.f[i] - problem.y[i])
     cholesky_solve(work.K, work.scratch)
@@ -153,26 +152,33 @@ def scale(array, factor):
 
 
 @jit
-def add_rows(weights, rows, out):
-    """out += sum_k weights_k rows_k, four rows at a time: `out` is read and written a quarter as often."""
+def add_rows(factor, weights, rows, out):
+    """out += factor sum_k weights_k rows_k, four rows at a time: `out` is read and written a quarter as often."""
     k, count = 0, weights.shape[0]
     while k + 4 <= count:
-        w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+        w0, w1 = factor * weights[k], factor * weights[k + 1]
+        w2, w3 = factor * weights[k + 2], factor * weights[k + 3]
         for i in range(out.shape[0]):
             out[i] += w0 * rows[k, i] + w1 * rows[k + 1, i] + w2 * rows[k + 2, i] + w3 * rows[k + 3, i]
         k += 4
     while k < count:
-        weight = weights[k]
+        weight = factor * weights[k]
         for i in range(out.shape[0]):
             out[i] += weight * rows[k, i]
         k += 1
 
 
 @jit
-def combine(weights, arrays, out):
-    """out = sum_k weights_k arrays_k."""
+def add_combination(factor, weights, arrays, out):
+    """out += factor sum_k weights_k arrays_k."""
+    add_rows(factor, weights, arrays.reshape(arrays.shape[0], out.size), out.reshape(out.size))
+
+
+@jit
+def combine(factor, weights, arrays, out):
+    """out = factor sum_k weights_k arrays_k."""
     out[:] = 0.0
-    add_rows(weights, arrays.reshape(arrays.shape[0], out.size), out.reshape(out.size))
+    add_combination(factor, weights, arrays, out)
 
 
 @jit

@@ -8,14 +8,14 @@ import numpy as np
 
 from .blocks import curvature_bound
 from .coefficients import (
+    add_combination,
     combine,
     evaluate_stage,
     image_of_coefficients,
-    new_stages,
     parameters,
     start_stages,
 )
-from .geometry import add_multiple, curvature
+from .geometry import add_multiple, curvature, distance, gradient, norm
 from .options import jit
 from .stepping import (
     ACCEPTED,
@@ -30,59 +30,50 @@ from .stepping import (
     error_norm,
     finish_step,
     initialise,
-    needs_dense,
-    new_trial,
+    land,
     refuse,
     reject,
     switch,
 )
+from .views import borrowed
 
 # Steps of this length over the largest rate are stable (real axis); the rate is known by a bound, often 1.3 times it.
 STABILITY_LIMIT = 6.1
 
 
 class Explicit(NamedTuple):
-    """Tableau: A (k, k) of all stages; b and two error estimates (2, main) over the `main` first; dense (degree, k)."""
+    """Tableau: A (k, k), b (k,) and two error estimates (2, k); order of the estimate. Its dense output is a step."""
 
     A: np.ndarray
     b: np.ndarray
     errors: np.ndarray
-    dense: np.ndarray
-    main: int
-    degree: int
     order: int
 
 
 @jit
-def explicit_advance(state, problem, frame, work, record, control, tableau):
+def explicit_advance(state, problem, frame, work, record, control, tableau, trial, stages):
     """Advance until the record is full or there is a reason to stop; returns the reason.
 
     Stages leave the manifold by no more than the method's error, and every accepted point is projected back onto it.
     """
-    trial = new_trial(state.W, tableau.degree)
-    stages = new_stages(tableau.A.shape[0], problem.a.shape[0], problem.G.shape[0], work.g.shape[0] - 1)
+    state, problem, frame, work, record = borrowed((state, problem, frame, work, record))
+    control, tableau, trial, stages = borrowed((control, tableau, trial, stages))
     reason = initialise(state, trial, problem, work, control, tableau.order)
     fresh = True
     while reason == RUNNING:
         if fresh:
-            start_stages(state.W, problem, frame, work, stages, False)
-            stages.coefficients[0] = stages.value
-            image_of_coefficients(stages.value, problem.G, stages.images[0])
+            _first_stage(state.W, problem, frame, work, stages)
             if control.cost_ratio > 0.0 and _is_stiff(state, problem, frame, work):
                 return switch(state, state.scalars[H])
         h = min(state.scalars[H], control.t_end - state.scalars[T])
         accepted = state.counters[ACCEPTED]
-        if _stages(state, problem, frame, work, stages, 1, tableau.main, h, tableau):
-            combine(h * tableau.b, stages.coefficients[: tableau.main], stages.combined)
-            parameters(stages.combined, problem.R, trial.W)
-            add_multiple(trial.W, 1.0, state.W)
+        state.counters[FIELD_EVALUATIONS] += tableau.A.shape[0] - 1
+        if _trial_point(state.W, problem, frame, work, stages, h, tableau, trial.W):
             size = _error(state, problem, stages, trial, control, h, tableau)
-            if not size <= 1.0:
-                reason = refuse(state, size, tableau.order)
-            elif needs_dense(state, control, h) and not _dense(state, problem, frame, work, stages, trial, h, tableau):
-                reason = reject(state, 0.25, NOT_FINITE)
-            else:
+            if size <= 1.0:
                 reason = finish_step(state, trial, problem, work, record, control, h, size, tableau.order)
+            else:
+                reason = refuse(state, size, tableau.order)
         else:
             reason = reject(state, 0.25, NOT_FINITE)
         fresh = state.counters[ACCEPTED] > accepted
@@ -90,41 +81,69 @@ def explicit_advance(state, problem, frame, work, record, control, tableau):
 
 
 @jit
-def _stages(state, problem, frame, work, stages, first, last, h, tableau):
-    """Fill stages first to last and their images; False if one is not finite."""
-    for k in range(first, last):
-        combine(h * tableau.A[k, :k], stages.images[:k], stages.trial)
-        add_multiple(stages.trial, 1.0, stages.start)
-        state.counters[FIELD_EVALUATIONS] += 1
+def explicit_outputs(t, W, times, problem, frame, work, tableau, tolerance, points, numbers, trial, stages):
+    """The points at `times`, increasing, each by one step from the last of the points W (k, m, r + p) at t (k,) before.
+
+    As exact as the steps themselves, where a polynomial through the stages is less so for steps near the limit of
+    stability. Fills points, sharpness, gradient norm and residual; returns the number of times reached.
+    """
+    problem, frame, work, tableau = borrowed((problem, frame, work, tableau))
+    trial, stages, W, points = borrowed((trial, stages, W, points))
+    last, F = -1, 0.0
+    for index in range(times.shape[0]):
+        k = np.searchsorted(t, times[index], side="right") - 1
+        if k != last or times[index] == t[k]:
+            F, _ = gradient(W[k], problem, work, trial.grad)
+            _first_stage(W[k], problem, frame, work, stages)
+            last = k
+        if times[index] == t[k]:
+            points[index] = W[k]
+            numbers[index, 0], numbers[index, 1], numbers[index, 2] = F, norm(trial.grad), distance(work, problem)
+            continue
+        if not _trial_point(W[k], problem, frame, work, stages, times[index] - t[k], tableau, points[index]):
+            return index
+        F, size, reason = land(points[index], trial.grad, problem, work, trial.scratch, tolerance)
+        if reason != RUNNING:
+            return index
+        numbers[index, 0], numbers[index, 1], numbers[index, 2] = F, norm(trial.grad), size
+    return times.shape[0]
+
+
+@jit
+def _first_stage(W, problem, frame, work, stages):
+    """The first stage at W, from what `gradient` left in the workspace there."""
+    start_stages(W, problem, frame, work, stages, False)
+    stages.coefficients[0] = stages.value
+    image_of_coefficients(stages.value, problem.G, stages.images[0])
+
+
+@jit
+def _trial_point(W, problem, frame, work, stages, h, tableau, W_new):
+    """The further stages and the point of a step from W; False if a stage is not finite."""
+    for k in range(1, tableau.A.shape[0]):
+        stages.trial[:] = stages.start
+        add_combination(h, tableau.A[k, :k], stages.images[:k], stages.trial)
         if not evaluate_stage(stages, k, problem, frame, work, 0.0, False):
             return False
         image_of_coefficients(stages.coefficients[k], problem.G, stages.images[k])
+    combine(h, tableau.b, stages.coefficients, stages.combined)
+    parameters(stages.combined, problem.R, W_new)
+    add_multiple(W_new, 1.0, W)
     return True
 
 
 @jit
 def _error(state, problem, stages, trial, control, h, tableau):
     """Error norm: the estimate of order 5, reduced by that of order 3 (Hairer, Norsett, Wanner I, II.10)."""
-    combine(h * tableau.errors[0], stages.coefficients[: tableau.main], stages.combined)
+    combine(h, tableau.errors[0], stages.coefficients, stages.combined)
     parameters(stages.combined, problem.R, trial.error)
     fifth = error_norm(trial.error, state.W, trial.W, control)
-    combine(h * tableau.errors[1], stages.coefficients[: tableau.main], stages.combined)
+    combine(h, tableau.errors[1], stages.coefficients, stages.combined)
     parameters(stages.combined, problem.R, trial.error)
     third = error_norm(trial.error, state.W, trial.W, control)
     if fifth == 0.0 and third == 0.0:
         return 0.0
     return fifth * fifth / np.sqrt(fifth * fifth + 0.01 * third * third)
-
-
-@jit
-def _dense(state, problem, frame, work, stages, trial, h, tableau):
-    """The further stages of the dense output, and its coefficients; False if a stage is not finite."""
-    if not _stages(state, problem, frame, work, stages, tableau.main, tableau.A.shape[0], h, tableau):
-        return False
-    for power in range(tableau.dense.shape[0]):
-        combine(h * tableau.dense[power], stages.coefficients, stages.combined)
-        parameters(stages.combined, problem.R, trial.dense[power])
-    return True
 
 
 @jit

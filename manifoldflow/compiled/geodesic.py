@@ -14,10 +14,10 @@ from .geometry import (
     assemble,
     curvature,
     factor_gram,
-    jacobian_gram,
     preactivations,
     residual,
     subtract_normal,
+    upper_jacobian_gram,
 )
 from .lapack import cholesky_solve
 from .options import jit
@@ -32,14 +32,14 @@ def field(state, problem, work, out):
     W, U = state[0], state[1]
     if not np.isfinite(residual(W, problem, work)):
         return LEFT_DOMAIN
-    jacobian_gram(work.g, problem.G, work.K)
+    upper_jacobian_gram(work.g, problem.G, work.K)
     if factor_gram(work.K) != 0:
         return SINGULAR
     work.lam[:] = 0.0
     curvature(W, problem, work)
     out[0] = U
     for k in range(1, state.shape[0]):
-        preactivations(state[k], problem.R, work.z)
+        preactivations(state[k], problem.RT, work.z)
         apply_blocks(work.H, work.z, state[k][:, r:], work.t)
         _contract(problem, work, U)
         cholesky_solve(work.K, work.scratch)
@@ -53,7 +53,7 @@ def field(state, problem, work, out):
 def _contract(problem, work, U):
     """scratch_i = sum_j u_ji . t_ji."""
     r = problem.R.shape[1]
-    preactivations(U, problem.R, work.z)
+    preactivations(U, problem.RT, work.z)
     work.scratch[:] = 0.0
     for j in range(U.shape[0]):
         for i in range(problem.G.shape[0]):

@@ -25,13 +25,14 @@ from .pointers import (
 
 
 class Problem(NamedTuple):
-    """Data in reduced coordinates: R (n, r), G = R R^T (n, n), s = diag G, coefficients a (m, n), labels y (n,).
+    """Data in reduced coordinates: R (n, r), R^T, G = R R^T (n, n), s = diag G, coefficients a (m, n), labels y (n,).
 
     `unit` holds the addresses of the unit's pointwise functions, see `pointers`.
     """
 
     unit: np.ndarray
     R: np.ndarray
+    RT: np.ndarray
     G: np.ndarray
     s: np.ndarray
     a: np.ndarray
@@ -49,7 +50,7 @@ class Workspace(NamedTuple):
     H: np.ndarray
     E: np.ndarray
     K: np.ndarray
-    C: np.ndarray
+    image: np.ndarray
     lam: np.ndarray
     scratch: np.ndarray
     normal: np.ndarray
@@ -68,7 +69,7 @@ def workspace(m, n, p):
         np.empty((v, v, m, n)),
         np.empty((v, v, m, n)),
         np.empty((n, n)),
-        np.empty((n, n)),
+        np.empty((m, n)),
         np.empty((1, n)),
         np.empty((1, n)),
         np.zeros(1),
@@ -76,21 +77,29 @@ def workspace(m, n, p):
 
 
 @jit
-def preactivations(W, R, z):
+def preactivations(W, RT, z):
     """z_ji = theta_j . r_i."""
-    gemm(False, True, 1.0, W[:, : R.shape[1]], R, 0.0, z)
+    gemm(False, False, 1.0, W[:, : RT.shape[0]], RT, 0.0, z)
 
 
 @jit
 def jacobian_gram(g, G, K):
     """K = J J^T = G * (g_0^T g_0) + sum_q g_q^T g_q (entrywise product; record gram_of_jacobian)."""
-    gram(g[0], K)  # the lower half
+    upper_jacobian_gram(g, G, K)
     for i in range(G.shape[0]):
-        for k in range(i + 1):
+        for k in range(i):
+            K[i, k] = K[k, i]
+
+
+@jit
+def upper_jacobian_gram(g, G, K):
+    """The upper half of K, which is all that its factorisation reads."""
+    gram(g[0], 0.0, K)
+    for i in range(G.shape[0]):
+        for k in range(i, G.shape[0]):
             K[i, k] *= G[i, k]
-            K[k, i] = K[i, k]
     for q in range(1, g.shape[0]):
-        gemm(True, False, 1.0, g[q], g[q], 1.0, K)
+        gram(g[q], 1.0, K)
 
 
 @jit
@@ -119,21 +128,19 @@ def apply_jacobian(g, z, c, out):
 
 
 @jit
-def apply_jacobian_to_coefficients(g, t, G, C, out):
+def apply_jacobian_to_coefficients(g, t, G, image, out):
     """J applied to the element sum_i A_i^T t_ji, through the Gram matrix."""
-    n = G.shape[0]
-    gemm(True, False, 1.0, g[0], t[0], 0.0, C)
-    for i in range(n):
-        total = 0.0
-        for k in range(n):
-            total += C[i, k] * G[i, k]
-        out[i] = total
+    gemm(False, False, 1.0, t[0], G, 0.0, image)
+    out[:] = 0.0
+    for j in range(image.shape[0]):
+        for i in range(image.shape[1]):
+            out[i] += g[0, j, i] * image[j, i]
     for q in range(1, g.shape[0]):
         for j in range(t.shape[1]):
             own = 0.0
-            for k in range(n):
-                own += t[q, j, k]
-            for i in range(n):
+            for i in range(t.shape[2]):
+                own += t[q, j, i]
+            for i in range(t.shape[2]):
                 out[i] += g[q, j, i] * own
 
 
@@ -162,8 +169,14 @@ def subtract_normal(t, g, lam):
 @jit
 def residual(W, problem, work):
     """Fill work.z, f and g; return max |f - y|."""
-    preactivations(W, problem.R, work.z)
+    preactivations(W, problem.RT, work.z)
     first_order_at(problem.unit[FIRST_ORDER])(work.z, W[:, problem.R.shape[1] :], problem.a, work.f, work.g)
+    return distance(work, problem)
+
+
+@jit
+def distance(work, problem):
+    """Max |f - y| from the outputs in the workspace."""
     size = 0.0
     for i in range(work.f.shape[0]):
         difference = abs(work.f[i] - problem.y[i])
@@ -177,7 +190,7 @@ def residual(W, problem, work):
 @jit
 def sharpness(W, problem, work):
     """F = tr D^2 L on the manifold; fills work.z, f, g, alpha."""
-    preactivations(W, problem.R, work.z)
+    preactivations(W, problem.RT, work.z)
     return second_order_at(problem.unit[SECOND_ORDER])(
         work.z, W[:, problem.R.shape[1] :], problem.s, problem.a, work.f, work.g, work.alpha
     )  # fmt: skip
@@ -191,8 +204,8 @@ def gradient(W, problem, work, out):
     in work.normal the norm of the Euclidean gradient's normal part, sqrt(q^T K^{-1} q): rounding is relative to it.
     """
     F = sharpness(W, problem, work)
-    jacobian_gram(work.g, problem.G, work.K)
-    apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.C, work.lam[0])
+    upper_jacobian_gram(work.g, problem.G, work.K)
+    apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.image, work.lam[0])
     info = factor_gram(work.K)
     if info == 0:
         work.scratch[:] = work.lam
@@ -235,7 +248,7 @@ def _root_of_product(x, y):
 def project(W, problem, work, U, out):
     """Orthogonal projection of U onto the tangent space at W; returns info as `gradient` does."""
     residual(W, problem, work)
-    jacobian_gram(work.g, problem.G, work.K)
+    upper_jacobian_gram(work.g, problem.G, work.K)
     info = factor_gram(work.K)
     if info == 0:
         project_with_factor(problem, work, U, out)
@@ -246,7 +259,7 @@ def project(W, problem, work, U, out):
 def project_with_factor(problem, work, U, out):
     """The projection when work.g and the factor of K in work.K are those of the point. `out` may be U."""
     r = problem.R.shape[1]
-    preactivations(U, problem.R, work.t[0])
+    preactivations(U, problem.RT, work.t[0])
     apply_jacobian(work.g, work.t[0], U[:, r:], work.scratch[0])
     cholesky_solve(work.K, work.scratch)
     work.t[:] = 0.0
@@ -303,7 +316,7 @@ def hessian_vector_product(W, problem, work, U, out):
     _, info = second_derivatives(W, problem, work, out)
     if info == 0:
         project_with_factor(problem, work, U, out)
-        preactivations(out, problem.R, work.z)
+        preactivations(out, problem.RT, work.z)
         apply_blocks(work.E, work.z, out[:, r:], work.t)
         assemble(work.t, problem.R, out)
         project_with_factor(problem, work, out, out)
@@ -320,7 +333,7 @@ def newton_projection(W, problem, work, step, tolerance, max_iterations):
     size = residual(W, problem, work)
     for iteration in range(max_iterations):
         finished = size <= tolerance
-        info = _newton_step(problem, work, step)
+        info = newton_step(problem, work, step)
         if info != 0:
             return size, iteration, info
         new_size = _line_search(W, problem, work, step, size, 1 if finished else 40)
@@ -331,8 +344,9 @@ def newton_projection(W, problem, work, step, tolerance, max_iterations):
 
 
 @jit
-def _newton_step(problem, work, step):
-    jacobian_gram(work.g, problem.G, work.K)
+def newton_step(problem, work, step):
+    """step = -J^T K^{-1} (f - y) at the point whose f and g the workspace holds; info is not 0 where K is singular."""
+    upper_jacobian_gram(work.g, problem.G, work.K)
     info = factor_gram(work.K)
     if info == 0:
         for i in range(work.f.shape[0]):
@@ -371,6 +385,6 @@ def add_multiple(W, factor, step):
 @jit
 def output(W, problem, work):
     """Network output f, (n,)."""
-    preactivations(W, problem.R, work.z)
+    preactivations(W, problem.RT, work.z)
     values_at(problem.unit[VALUES])(work.z, W[:, problem.R.shape[1] :], problem.a, work.f)
     return work.f

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocks import curvature_bound, factorise, linearise, new_factors, solve
+from .blocks import curvature_bound, factorise, linearise, solve
 from .coefficients import (
+    add_combination,
     combine,
     drop_idle_part,
     evaluate_stage,
-    new_stages,
     parameters,
     scale,
     start_stages,
@@ -33,12 +33,11 @@ from .stepping import (
     error_norm,
     finish_step,
     initialise,
-    needs_dense,
-    new_trial,
     refuse,
     reject,
     switch,
 )
+from .views import borrowed
 
 # The rate omega at which stages are pulled back to the manifold, over the bound on the largest rate of the flow.
 # Between 1e-3 and 1e-1 the number of steps varies little; with 0, steps on the digits are bounded by an instability.
@@ -62,17 +61,15 @@ class Rosenbrock(NamedTuple):
 
 
 @jit
-def implicit_advance(state, problem, frame, work, record, control, tableau):
+def implicit_advance(state, problem, frame, work, record, control, tableau, trial, stages, factors):
     """Advance until the record is full or there is a reason to stop; returns the reason.
 
     The tableau is in the form that needs no product with the Jacobian (Hairer and Wanner II, IV.7): (I / (gamma h) -
     V') u_i = V(W + sum A_ij u_j) + sum C_ij u_j / h. The method is stiffly accurate: the last stage value plus its u
     is the trial point, and that u the error estimate.
     """
-    m, n, p = problem.a.shape[0], problem.G.shape[0], work.g.shape[0] - 1
-    trial = new_trial(state.W, tableau.degree)
-    stages = new_stages(tableau.A.shape[0], m, n, p)
-    factors = new_factors(m, n, problem.R.shape[1], p, frame.wide)
+    state, problem, frame, work, record = borrowed((state, problem, frame, work, record))
+    control, tableau, trial, stages, factors = borrowed((control, tableau, trial, stages, factors))
     reason = initialise(state, trial, problem, work, control, tableau.order)
     fresh = True
     while reason == RUNNING:
@@ -88,7 +85,7 @@ def implicit_advance(state, problem, frame, work, record, control, tableau):
             _trial_point(state, problem, stages, trial, tableau)
             size = error_norm(trial.error, state.W, trial.W, control)
             if size <= 1.0:
-                if needs_dense(state, control, h):
+                if _needs_polynomial(state, control, h):
                     _dense(state, problem, stages, trial, tableau.dense)
                 reason = finish_step(state, trial, problem, work, record, control, h, size, tableau.order)
             else:
@@ -135,14 +132,13 @@ def _stages(state, problem, frame, work, factors, stages, h, omega, tableau):
         if k == 0:
             u[:] = stages.value
         else:
-            combine(tableau.A[k, :k], stages.images[:k], stages.trial)
-            add_multiple(stages.trial, 1.0, stages.start)
+            stages.trial[:] = stages.start
+            add_combination(1.0, tableau.A[k, :k], stages.images[:k], stages.trial)
             state.counters[FIELD_EVALUATIONS] += 1
             if not evaluate_stage(stages, k, problem, frame, work, omega, refine):
                 return False
         scale(u, c)
-        combine(tableau.gamma * tableau.C[k, :k], stages.coefficients[:k], stages.combined)
-        add_multiple(u, 1.0, stages.combined)
+        add_combination(tableau.gamma, tableau.C[k, :k], stages.coefficients[:k], u)
         solve(problem, frame, work, factors, c, u, stages.images[k])
         drop_idle_part(u, frame, stages.combined)
     return True
@@ -153,10 +149,20 @@ def _trial_point(state, problem, stages, trial, tableau):
     """The trial point and its error estimate, the last stage."""
     last = tableau.A.shape[0] - 1
     parameters(stages.coefficients[last], problem.R, trial.error)
-    combine(tableau.A[last, :last], stages.coefficients[:last], stages.combined)
+    combine(1.0, tableau.A[last, :last], stages.coefficients[:last], stages.combined)
     parameters(stages.combined, problem.R, trial.W)
     add_multiple(trial.W, 1.0, state.W)
     add_multiple(trial.W, 1.0, trial.error)
+
+
+@jit
+def _needs_polynomial(state, control, h):
+    """Whether the step of length h from the state's time needs its polynomial."""
+    if not control.keep_dense or control.times.shape[0] == 0:
+        return control.keep_dense
+    t = state.scalars[T]
+    k = np.searchsorted(control.times, t)
+    return k < control.times.shape[0] and control.times[k] <= t + h * (1.0 + 1e-12)
 
 
 @jit
@@ -166,7 +172,7 @@ def _dense(state, problem, stages, trial, weights):
     add_multiple(trial.dense[0], 1.0, trial.W)
     add_multiple(trial.dense[0], -1.0, state.W)
     for row in range(3):
-        combine(weights[row], stages.coefficients, stages.combined)
+        combine(1.0, weights[row], stages.coefficients, stages.combined)
         parameters(stages.combined, problem.R, trial.scratch)
         add_multiple(trial.dense[row], 1.0, trial.scratch)
         add_multiple(trial.dense[row + 1], -1.0, trial.scratch)

@@ -1,40 +1,53 @@
-"""Dense linear algebra inside compiled code: SciPy's own BLAS and LAPACK, called without allocation.
+"""Dense linear algebra inside compiled code: our kernels for moderate sizes, SciPy's BLAS and LAPACK for large.
 
 Numba's linear algebra allocates and copies; the integrators must not. The routines SciPy exports for Cython are bound
 by name, so that compiled code that calls them can be cached on disk. Matrices are row-major; their last axis is
-contiguous, their first may be strided. With NUMBA_DISABLE_JIT=1 the same functions run through SciPy's Python
-interface.
+contiguous, their first may be strided; of symmetric ones and of Cholesky factors A = U^T U the upper half is used. With
+NUMBA_DISABLE_JIT=1 the same functions run through SciPy's Python interface.
 """
 
 from __future__ import annotations
 
+import llvmlite.binding
 import numba
 import numpy as np
 import scipy.linalg
 from numba import types
+from numba.extending import get_cython_function_address
 
-from .options import jit, jit_sums
+from . import batches, products, triangular
+from .lanes import LONG_REGISTERS, PLACE, row_stride, start
+from .options import jit, jit_address, jit_sums
 
-_SMALL = 300  # products of fewer multiplications are faster as plain loops than as a BLAS call
-_SMALL_ORDER = 12  # and factorisations of matrices up to this order
+# Where a BLAS takes over, by numbers of multiplications and orders of matrices: measured against OpenBLAS. On
+# processors with shorter registers it is ahead earlier.
+_LARGE = 2**27 if LONG_REGISTERS else 2**18
+_LARGE_ORDER = 256
+_SMALL = 300  # products with a transpose of fewer multiplications are faster as plain loops than as a BLAS call
+_SMALL_ORDER = 8  # and factorisations of matrices up to this order than in blocks
 
 
 def may_use_threads(m, n, d):
-    """Whether a BLAS could use threads for the products of m units, n samples and d parameters a unit, or to factor.
-
-    OpenBLAS does from 262144 multiplications on; none does for these few thousand.
-    """
-    return n > _SMALL_ORDER or m * n * max(n, d) >= 4096
+    """Whether a BLAS is called for products of m units, n samples and d parameters a unit, or to factor."""
+    return n > _LARGE_ORDER or m * n * max(n, d) > min(_LARGE, 2**18)
 
 
 def _bind(module: str, name: str, n_arguments: int) -> types.ExternalFunction:
-    import llvmlite.binding
-    from numba.extending import get_cython_function_address
-
     symbol = f"manifoldflow_{name}"
     address = get_cython_function_address(f"scipy.linalg.cython_{module}", name)
     llvmlite.binding.add_symbol(symbol, address)
     return types.ExternalFunction(symbol, types.void(*[types.voidptr] * n_arguments))
+
+
+def _external(function, result, *arguments):
+    """A kernel of ours, bound by name like those: compiled once, not into everything that calls it."""
+    signature = result(*arguments)
+    compiled = jit_address(function, signature)
+    if numba.config.DISABLE_JIT:
+        return None, function
+    symbol = f"manifoldflow_{function.__name__}"
+    llvmlite.binding.add_symbol(symbol, compiled.address)
+    return compiled, types.ExternalFunction(symbol, signature)
 
 
 _dgemm = _bind("blas", "dgemm", 13)
@@ -45,24 +58,28 @@ _dpotri = _bind("lapack", "dpotri", 5)
 _dgetrf = _bind("lapack", "dgetrf", 6)
 _dgetrs = _bind("lapack", "dgetrs", 9)
 
+_I, _X = types.intp, types.float64
+_kept_product, _product = _external(
+    products.product, types.void,
+    types.boolean, types.boolean, _X, PLACE, _I, PLACE, _I, _X, PLACE, _I, _I, _I, _I,
+)  # fmt: skip
+_kept_factor, _factor = _external(triangular.factor, _I, PLACE, _I, _I)
+_kept_solve, _solve = _external(triangular.solve, types.void, PLACE, _I, _I, PLACE, _I, _I)
+_kept_inverses, _inverses = _external(batches.inverses, _I, PLACE, PLACE, _I, PLACE, PLACE, PLACE)
+_kept_apply, _apply_batch = _external(batches.apply_batch, types.void, PLACE, _I, PLACE, PLACE)
+_kept_weighted, _add_weighted = _external(batches.add_weighted, types.void, PLACE, PLACE, PLACE, _I, _I, PLACE)
+
 
 @jit_sums
-def _small_product(transpose_a, transpose_b, alpha, A, B, beta, C):
+def _small_product(transpose_a, alpha, A, B, beta, C):
+    """C = alpha op(A) B^T + beta C."""
     inner = A.shape[0] if transpose_a else A.shape[1]
     for i in range(C.shape[0]):
         for j in range(C.shape[1]):
-            C[i, j] = beta * C[i, j] if beta != 0.0 else 0.0
-        if transpose_b:
-            for j in range(C.shape[1]):
-                total = 0.0
-                for k in range(inner):
-                    total += (A[k, i] if transpose_a else A[i, k]) * B[j, k]
-                C[i, j] += alpha * total
-        else:
+            total = 0.0
             for k in range(inner):
-                factor = alpha * (A[k, i] if transpose_a else A[i, k])
-                for j in range(C.shape[1]):
-                    C[i, j] += factor * B[k, j]
+                total += (A[k, i] if transpose_a else A[i, k]) * B[j, k]
+            C[i, j] = alpha * total + (beta * C[i, j] if beta != 0.0 else 0.0)
 
 
 @jit
@@ -87,24 +104,31 @@ def _large_product(transpose_a, transpose_b, alpha, A, B, beta, C):
 @jit
 def _compiled_gemm(transpose_a, transpose_b, alpha, A, B, beta, C):
     inner = A.shape[0] if transpose_a else A.shape[1]
-    if C.shape[0] * C.shape[1] * inner < _SMALL:
-        _small_product(transpose_a, transpose_b, alpha, A, B, beta, C)
+    work = C.shape[0] * C.shape[1] * inner
+    if not transpose_b and work <= _LARGE:
+        _product(
+            transpose_a, False, alpha, start(A), row_stride(A), start(B), row_stride(B), beta, start(C), row_stride(C),
+            C.shape[0], C.shape[1], inner,
+        )  # fmt: skip
+    elif work < _SMALL:
+        _small_product(transpose_a, alpha, A, B, beta, C)
     else:
         _large_product(transpose_a, transpose_b, alpha, A, B, beta, C)
 
 
 @jit
-def _compiled_gram(A, C):
+def _compiled_gram(A, beta, C):
     m, n = A.shape
-    if m * n * n < _SMALL:
-        _small_gram(A, C)
+    if m * n * n <= _LARGE:
+        a, stride = start(A), row_stride(A)
+        _product(True, True, 1.0, a, stride, a, stride, beta, start(C), row_stride(C), n, n, m)
         return
     flags = np.empty(2, np.uint8)
-    flags[0], flags[1] = 85, 78
+    flags[0], flags[1] = 76, 78
     sizes = np.empty(4, np.int32)
     sizes[0], sizes[1], sizes[2], sizes[3] = n, m, A.strides[0] // 8, C.strides[0] // 8
     scalars = np.empty(2)
-    scalars[0], scalars[1] = 1.0, 0.0
+    scalars[0], scalars[1] = 1.0, beta
     _dsyrk(
         flags[0:].ctypes, flags[1:].ctypes, sizes[0:].ctypes, sizes[1:].ctypes, scalars[0:].ctypes,
         A.ctypes, sizes[2:].ctypes, scalars[1:].ctypes, C.ctypes, sizes[3:].ctypes,
@@ -112,56 +136,45 @@ def _compiled_gram(A, C):
 
 
 @jit
-def _small_gram(A, C):
-    for i in range(C.shape[0]):
-        for k in range(i + 1):
-            C[i, k] = 0.0
-    for j in range(A.shape[0]):
-        for i in range(C.shape[0]):
-            factor = A[j, i]
-            for k in range(i + 1):
-                C[i, k] += factor * A[j, k]
-
-
-@jit_sums
 def _small_cholesky(A):
-    """LAPACK's convention: 0, or the order of the first minor that is not positive definite."""
     for i in range(A.shape[0]):
-        for k in range(i + 1):
-            total = A[i, k]
-            for j in range(k):
-                total -= A[i, j] * A[k, j]
-            if k < i:
-                A[i, k] = total / A[k, k]
-            elif total > 0.0:
-                A[i, i] = np.sqrt(total)
-            else:
-                return i + 1
+        pivot = A[i, i]
+        if not pivot > 0.0:
+            return i + 1
+        A[i, i] = np.sqrt(pivot)
+        for k in range(i + 1, A.shape[0]):
+            A[i, k] /= A[i, i]
+        for k in range(i + 1, A.shape[0]):
+            for j in range(k, A.shape[0]):
+                A[k, j] -= A[i, k] * A[i, j]
     return 0
 
 
 @jit_sums
-def _small_cholesky_solve(L, B):
-    n = L.shape[0]
+def _small_cholesky_solve(U, B):
+    n = U.shape[0]
     for row in range(B.shape[0]):
         for i in range(n):
-            total = B[row, i]
-            for k in range(i):
-                total -= L[i, k] * B[row, k]
-            B[row, i] = total / L[i, i]
-        for i in range(n - 1, -1, -1):
-            value = B[row, i] / L[i, i]
+            value = B[row, i] / U[i, i]
             B[row, i] = value
-            for k in range(i):
-                B[row, k] -= value * L[i, k]
+            for k in range(i + 1, n):
+                B[row, k] -= value * U[i, k]
+        for i in range(n - 1, -1, -1):
+            total = B[row, i]
+            for k in range(i + 1, n):
+                total -= U[i, k] * B[row, k]
+            B[row, i] = total / U[i, i]
 
 
 @jit
 def _compiled_cholesky(A):
+    """LAPACK's convention: 0, or the order of the first minor that is not positive definite."""
     n = A.shape[0]
     if n <= _SMALL_ORDER:
         return _small_cholesky(A)
-    uplo = np.full(1, 85, np.uint8)
+    if n <= _LARGE_ORDER:
+        return _factor(start(A), row_stride(A), n)
+    uplo = np.full(1, 76, np.uint8)
     sizes = np.empty(3, np.int32)
     sizes[0], sizes[1], sizes[2] = n, A.strides[0] // 8, 0
     _dpotrf(uplo.ctypes, sizes[0:].ctypes, A.ctypes, sizes[1:].ctypes, sizes[2:].ctypes)
@@ -169,28 +182,31 @@ def _compiled_cholesky(A):
 
 
 @jit
-def _compiled_cholesky_inverse(L):
-    n = L.shape[0]
+def _compiled_cholesky_inverse(U):
+    n = U.shape[0]
     if n == 0:
         return 0
-    uplo = np.full(1, 85, np.uint8)
+    uplo = np.full(1, 76, np.uint8)
     sizes = np.empty(3, np.int32)
-    sizes[0], sizes[1], sizes[2] = n, L.strides[0] // 8, 0
-    _dpotri(uplo.ctypes, sizes[0:].ctypes, L.ctypes, sizes[1:].ctypes, sizes[2:].ctypes)
+    sizes[0], sizes[1], sizes[2] = n, U.strides[0] // 8, 0
+    _dpotri(uplo.ctypes, sizes[0:].ctypes, U.ctypes, sizes[1:].ctypes, sizes[2:].ctypes)
     return sizes[2]
 
 
 @jit
-def _compiled_cholesky_solve(L, B):
-    if L.shape[0] <= _SMALL_ORDER or B.shape[0] == 0:
-        _small_cholesky_solve(L, B)
+def _compiled_cholesky_solve(U, B):
+    if U.shape[0] <= _SMALL_ORDER:
+        _small_cholesky_solve(U, B)
         return
-    uplo = np.full(1, 85, np.uint8)
+    if U.shape[0] <= _LARGE_ORDER or B.shape[0] <= 2:
+        _solve(start(U), row_stride(U), U.shape[0], start(B), row_stride(B), B.shape[0])
+        return
+    uplo = np.full(1, 76, np.uint8)
     sizes = np.empty(5, np.int32)
-    sizes[0], sizes[1], sizes[2] = L.shape[0], B.shape[0], L.strides[0] // 8
+    sizes[0], sizes[1], sizes[2] = U.shape[0], B.shape[0], U.strides[0] // 8
     sizes[3], sizes[4] = B.strides[0] // 8, 0
     _dpotrs(
-        uplo.ctypes, sizes[0:].ctypes, sizes[1:].ctypes, L.ctypes, sizes[2:].ctypes,
+        uplo.ctypes, sizes[0:].ctypes, sizes[1:].ctypes, U.ctypes, sizes[2:].ctypes,
         B.ctypes, sizes[3:].ctypes, sizes[4:].ctypes,
     )  # fmt: skip
 
@@ -223,34 +239,55 @@ def _compiled_lu_solve(LU, pivots, B):
     )  # fmt: skip
 
 
+@jit
+def batch_inverses(d, S, M, pivots, H):
+    """H = d^{-1} (I - (I + d S d)^{-1}) d^{-1} in every lane, d (n, 8), H and the scratch M (n, n, 8); see `batches`.
+
+    False where a matrix is not positive definite.
+    """
+    return _inverses(start(d), start(S), H.shape[0], start(M), start(pivots), start(H)) == 1
+
+
+@jit
+def apply_batch(H, x, y):
+    """Y = H x in every lane."""
+    _apply_batch(start(H), H.shape[0], start(x), start(y))
+
+
+@jit
+def add_weighted_batch(P, H, Q, S):
+    """S_ik += the sum over the lanes of P_i H_ik Q_k, S (n, n)."""
+    _add_weighted(start(P), start(H), start(Q), S.shape[0], H.shape[0], start(S))
+
+
 def _python_gemm(transpose_a, transpose_b, alpha, A, B, beta, C):
     product = (A.T if transpose_a else A) @ (B.T if transpose_b else B)
     C[...] = alpha * product + (beta * C if beta != 0.0 else 0.0)
 
 
-def _python_gram(A, C):
-    C[...] = A.T @ A
+def _python_gram(A, beta, C):
+    C[...] = A.T @ A + (beta * C if beta != 0.0 else 0.0)
 
 
 def _python_cholesky(A):
     if A.size == 0:
         return 0
-    factor, info = scipy.linalg.lapack.dpotrf(A, lower=1, clean=0)
+    factor, info = scipy.linalg.lapack.dpotrf(A, lower=0, clean=0)
     A[...] = factor
     return info
 
 
-def _python_cholesky_inverse(L):
-    if L.size == 0:
+def _python_cholesky_inverse(U):
+    if U.size == 0:
         return 0
-    inverse, info = scipy.linalg.lapack.dpotri(L, lower=1)
-    L[...] = inverse
+    inverse, info = scipy.linalg.lapack.dpotri(U, lower=0)
+    U[...] = inverse
     return info
 
 
-def _python_cholesky_solve(L, B):
+def _python_cholesky_solve(U, B):
     if B.size:
-        B[...] = scipy.linalg.lapack.dpotrs(L, B.T, lower=1)[0].T
+        B[...] = scipy.linalg.lapack.dpotrs(U, B.T, lower=0)[0].T
 
 
 def _python_lu(A, pivots):

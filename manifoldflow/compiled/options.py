@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numba
 
-from .sealed import SealedCache
+from .sealed import SealedCache, drop_damaged, seal
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +28,25 @@ def jit_sums(function: F) -> F:
     The order is fixed when the function is compiled. Not for formulas, where it could undo what keeps them stable.
     """
     return _compile(function, {**OPTIONS, "fastmath": {"contract", "reassoc"}})
+
+
+def jit_inlined(function: F) -> F:
+    """The same for what a loop calls at every step: compiled into its caller, as passing arrays would cost more."""
+    return _compile(function, {**OPTIONS, "forceinline": True})
+
+
+def jit_address(function: F, signature: Any) -> Any:
+    """Compile to a function of fixed signature with an `address`: code that calls it does not compile it again.
+
+    The caller keeps what is returned alive. Without the compiler it is the function.
+    """
+    if numba.config.DISABLE_JIT:
+        return function
+    folder = Path(function.__code__.co_filename).parent / "__pycache__"
+    drop_damaged(folder, cache_stem(function))
+    pointer = numba.cfunc(signature, cache=True, **OPTIONS)(function)
+    seal(folder, cache_stem(function))
+    return pointer
 
 
 def _compile(function: F, options: dict[str, Any]) -> F:

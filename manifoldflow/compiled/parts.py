@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .geometry import apply_jacobian_to_coefficients, assemble, jacobian_gram, sharpness, subtract_normal
+from .geometry import apply_jacobian_to_coefficients, assemble, sharpness, subtract_normal, upper_jacobian_gram
 from .options import jit
 
 
@@ -10,8 +10,8 @@ from .options import jit
 def begin_part(W, problem, work):
     """A part's share of F (returned), of J J^T (work.K) and of J times the Euclidean gradient (work.lam)."""
     F = sharpness(W, problem, work)
-    jacobian_gram(work.g, problem.G, work.K)
-    apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.C, work.lam[0])
+    upper_jacobian_gram(work.g, problem.G, work.K)
+    apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.image, work.lam[0])
     return F
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import add_multiple, gradient, newton_projection, norm
+from .geometry import add_multiple, distance, gradient, newton_projection, newton_step, norm, residual
+from .lanes import accumulate
 from .options import jit
 
 (
@@ -20,7 +21,7 @@ class Control(NamedTuple):
 
     A point is stationary where |grad F| <= max(gradient_tolerance, rounding |normal part of the Euclidean gradient|).
     `cost_ratio` is that of an implicit step to an explicit one; with 0 the method is never switched. With `keep_dense`
-    polynomials are made for steps that contain one of `times`, increasing, or for all steps where it is empty.
+    implicit steps that contain one of `times`, increasing, have polynomials, or all steps where it is empty.
     """
 
     t_end: float
@@ -45,7 +46,10 @@ class State(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Accepted steps: time, point, sharpness, gradient norm, residual, and the dense polynomial's coefficients."""
+    """Accepted steps: time, point, sharpness, gradient norm, residual, and the dense polynomial's coefficients.
+
+    No polynomials are kept where `dense` has no rows.
+    """
 
     t: np.ndarray
     W: np.ndarray
@@ -65,7 +69,7 @@ def error_norm(error, W, W_new, control):
     for j in range(W.shape[0]):
         for k in range(W.shape[1]):
             scale = control.atol + control.rtol * max(abs(W[j, k]), abs(W_new[j, k]))
-            total += (error[j, k] / scale) ** 2
+            total = accumulate(total, (error[j, k] / scale) ** 2)
     return np.sqrt(total / max(W.size, 1))
 
 
@@ -123,29 +127,44 @@ def _first_step(state, trial, problem, work, control, order):
 
 
 @jit
-def land(state, W_new, grad_new, problem, work, step, control):
-    """Project a trial point onto the manifold and evaluate there; returns (F, residual, reason)."""
-    residual, _, info = newton_projection(W_new, problem, work, step, control.projection_tolerance, 20)
-    if info != 0:
-        return np.nan, residual, SINGULAR
-    if not residual <= control.projection_tolerance:
-        return np.nan, residual, PROJECTION_FAILED
+def land(W_new, grad_new, problem, work, step, tolerance):
+    """Project a trial point onto the manifold and evaluate there; returns (F, residual, reason).
+
+    A Newton step from a residual below 1e-3 sqrt(tolerance) ends at rounding: it is taken without looking back, and the
+    gradient's own evaluation shows whether it did.
+    """
+    near = 1e-3 * np.sqrt(tolerance)
+    size = residual(W_new, problem, work)
+    if not size <= near:
+        size, _, info = newton_projection(W_new, problem, work, step, near, 20)
+        if info != 0:
+            return np.nan, size, SINGULAR
+        if not size <= near:
+            return np.nan, size, PROJECTION_FAILED
+    if newton_step(problem, work, step) != 0:
+        return np.nan, size, SINGULAR
+    add_multiple(W_new, 1.0, step)
     F, info = gradient(W_new, problem, work, grad_new)
-    state.counters[FIELD_EVALUATIONS] += 1
-    if info != 0 or not np.isfinite(F):
-        return F, residual, NOT_FINITE
-    return F, residual, RUNNING
+    size = distance(work, problem)
+    if not size <= 0.1 * tolerance:
+        size, _, info = newton_projection(W_new, problem, work, step, tolerance, 20)
+        if info == 0 and not size <= tolerance:
+            return np.nan, size, PROJECTION_FAILED
+        F, info = gradient(W_new, problem, work, grad_new)
+    if info != 0:
+        return np.nan, size, SINGULAR
+    return F, size, RUNNING if np.isfinite(F) else NOT_FINITE
 
 
 @jit
-def accept(state, W_new, grad_new, F, residual, h, work, control):
+def accept(state, W_new, grad_new, F, size, h, work, control):
     """Move the state to the new point; returns the reason to stop, or RUNNING."""
     state.W[:] = W_new
     state.grad[:] = grad_new
     last = control.t_end - state.scalars[T] <= h * (1.0 + 1e-14)
     state.scalars[T] = control.t_end if last else state.scalars[T] + h
     state.scalars[SHARPNESS], state.scalars[GRADIENT_NORM] = F, norm(grad_new)
-    state.scalars[RESIDUAL] = residual
+    state.scalars[RESIDUAL] = size
     state.counters[ACCEPTED] += 1
     state.counters[SINCE_SWITCH] += 1
     if state.scalars[GRADIENT_NORM] <= stationary_level(work, control):
@@ -154,7 +173,7 @@ def accept(state, W_new, grad_new, F, residual, h, work, control):
 
 
 @jit
-def write_record(record, state, W_trial, dense, control):
+def write_record(record, state, W_trial, dense):
     """Append the accepted step to the record; BUFFER_FULL when that was the last free place.
 
     The dense polynomial W + sum_k dense[k-1] x^k, x in [0, 1], ends at the trial point; its linear term is moved so
@@ -165,22 +184,12 @@ def write_record(record, state, W_trial, dense, control):
     record.W[k] = state.W
     for column in range(3):
         record.numbers[k, column] = state.scalars[SHARPNESS + column]
-    if control.keep_dense:
+    if record.dense.shape[0] > 0:
         record.dense[k] = dense
         add_multiple(record.dense[k, 0], 1.0, state.W)
         add_multiple(record.dense[k, 0], -1.0, W_trial)
     state.counters[RECORDED] = k + 1
     return BUFFER_FULL if k + 1 == record.t.shape[0] else RUNNING
-
-
-@jit
-def needs_dense(state, control, h):
-    """Whether the step of length h from the state's time needs its polynomial."""
-    if not control.keep_dense or control.times.shape[0] == 0:
-        return control.keep_dense
-    t = state.scalars[T]
-    k = np.searchsorted(control.times, t)
-    return k < control.times.shape[0] and control.times[k] <= t + h * (1.0 + 1e-12)
 
 
 @jit
@@ -201,7 +210,6 @@ class Trial(NamedTuple):
     scratch: np.ndarray
 
 
-@jit
 def new_trial(W, degree):
     """Arrays for trial steps from points like W; dense output of that degree."""
     return Trial(
@@ -217,13 +225,14 @@ def finish_step(state, trial, problem, work, record, control, h, size, order):
     What `gradient` leaves in the workspace is then that of the state's point.
     """
     trial.error[:] = trial.W
-    F, residual, landed = land(state, trial.W, trial.grad, problem, work, trial.scratch, control)
+    F, size_there, landed = land(trial.W, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
+    state.counters[FIELD_EVALUATIONS] += 1
     if landed != RUNNING:
         return reject(state, 0.25, landed)
     state.scalars[H] = h * step_factor(size, state.scalars[LAST_ERROR], order)
     state.scalars[LAST_ERROR] = size
-    reason = accept(state, trial.W, trial.grad, F, residual, h, work, control)
-    full = write_record(record, state, trial.error, trial.dense, control)
+    reason = accept(state, trial.W, trial.grad, F, size_there, h, work, control)
+    full = write_record(record, state, trial.error, trial.dense)
     if reason == RUNNING and state.counters[ACCEPTED] >= control.max_steps:
         reason = STEP_LIMIT
     return reason if reason != RUNNING else full

@@ -141,6 +141,6 @@ class _Linearised:
 
     def _apply_jacobian(self, U: Array) -> Array:
         out = np.empty(len(self.problem.y))
-        geometry.preactivations(U, self.problem.R, self._work.z)
+        geometry.preactivations(U, self.problem.RT, self._work.z)
         geometry.apply_jacobian(self._frame.g, self._work.z, U[:, self._rank :], out)
         return out

@@ -58,21 +58,23 @@ def test_gemm_leaves_the_surroundings_of_a_view_alone(rng):
 
 @pytest.mark.parametrize("strided", [False, True])
 @pytest.mark.parametrize("size", [(1, 1), (4, 3), (3, 9), (4, 9), (20, 30), (0, 3)])
-def test_gram_fills_the_lower_half(rng, size, strided):
+def test_gram_fills_the_upper_half(rng, size, strided):
     m, n = size
     A = rng.normal(size=(m, n + 3))[:, 2 : n + 2] if strided else rng.normal(size=(m, n))
     C = np.full((n, n), np.nan)
-    gram(A, C)
-    np.testing.assert_allclose(np.tril(C), np.tril(A.T @ A), atol=1e-13)
+    gram(A, 0.0, C)
+    np.testing.assert_allclose(np.triu(C), np.triu(A.T @ A), atol=1e-13)
+    gram(A, 0.5, C)
+    np.testing.assert_allclose(np.triu(C), np.triu(1.5 * A.T @ A), atol=1e-13)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 12, 13, 40])
-def test_cholesky_inverse_fills_the_lower_half(rng, n):
+def test_cholesky_inverse_fills_the_upper_half(rng, n):
     A = positive_definite(rng, n)
     L = A.copy()
     assert cholesky(L) == 0
     assert cholesky_inverse(L) == 0
-    np.testing.assert_allclose(np.tril(L), np.tril(np.linalg.inv(A)), rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(np.triu(L), np.triu(np.linalg.inv(A)), rtol=1e-9, atol=1e-11)
 
 
 def positive_definite(rng, n, strided=False):
@@ -88,7 +90,7 @@ def test_cholesky(rng, n, strided):
     rhs = rng.normal(size=(3, n + 1))[:, :n] if strided else rng.normal(size=(3, n))
     original, given = A.copy(), rhs.copy()
     assert cholesky(A) == 0
-    np.testing.assert_allclose(np.tril(A), np.linalg.cholesky(original), atol=1e-11)
+    np.testing.assert_allclose(np.triu(A), np.linalg.cholesky(original).T, atol=1e-11)
     cholesky_solve(A, rhs)
     np.testing.assert_allclose(rhs @ original, given, atol=1e-9)
 
