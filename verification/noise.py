@@ -50,7 +50,7 @@ class ErrorStudy:
     """
 
     step_sizes: Array
-    steps: Array
+    steps: NDArray[np.integer]
     bias: Array
     scatter: Array
     order: float
