@@ -127,7 +127,7 @@ def _add_sgd(commands: Any) -> None:
         "--checkpoint-seconds", type=_positive, default=60.0, metavar="S", help="time between saves (default: 60)"
     )
     command.add_argument("--out", type=Path, metavar="DIR", help="write sgd.html, sgd.npz and sgd.svg there")
-    command.add_argument("--quiet", action="store_true", help="no progress on stderr (there is some on a terminal only)")
+    command.add_argument("--quiet", action="store_true", help="no progress on stderr, where that is a terminal")
 
 
 def _add_scheme(command: argparse.ArgumentParser) -> None:
@@ -149,9 +149,9 @@ def _add_scheme(command: argparse.ArgumentParser) -> None:
     scheme.add_argument("--noise", choices=NOISES, default="rademacher", help="default: rademacher, a random sign")
     scheme.add_argument("--noise-std", type=_positive, default=1.0, metavar="SIGMA", help="default: 1")
     scheme.add_argument(
-        "--step-size", type=_step_size, metavar="ETA", help="a number or auto (default): a fifth of the stable one or less"
+        "--step-size", type=_step_size, metavar="ETA", help="a number, or auto (default): a fifth of the stable one"
     )
-    scheme.add_argument("--momentum", type=_share, default=0.0, metavar="BETA", help="heavy ball, in [0, 1) (default: 0)")
+    scheme.add_argument("--momentum", type=_share, default=0.0, metavar="B", help="heavy ball, in [0, 1) (default: 0)")
     scheme.add_argument(
         "--schedule", choices=SCHEDULES, default="constant", help="of the step size: constant (default), or down to 0"
     )
@@ -320,7 +320,8 @@ def run_sgd(arguments: argparse.Namespace) -> int:
     _show(arguments, text, numbers)
     if numbers["status"] == "interrupted":
         again = f"; the same command continues it from {arguments.checkpoint}" if arguments.checkpoint else ""
-        print(f"manifoldflow sgd: interrupted after {numbers['steps']} of {arguments.steps} steps{again}.", file=sys.stderr)
+        message = f"interrupted after {numbers['steps']} of {arguments.steps} steps{again}."
+        print(f"manifoldflow sgd: {message}", file=sys.stderr)
         return INTERRUPTED
     return 0
 

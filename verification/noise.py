@@ -89,8 +89,6 @@ def spread(Z: Array) -> Array:
 
 def study(evidence: Evidence) -> NoiseStudy:
     """Simulate SGD at several step sizes, several runs each, and once for longer."""
-    if np.ptp(evidence.flow.sharpness) <= 1e-9 * evidence.flow.sharpness[0]:
-        raise NotStatedError("the sharpness does not fall along the flow, so there is no motion to compare with.")
     try:
         return _study(evidence)
     except ManifoldflowError as error:
@@ -141,8 +139,10 @@ def _errors(
 
 
 def time_of_drop(evidence: Evidence, drop: float) -> float:
-    """When the flow has lost that share of F - F(end)."""
+    """When the flow has lost that share of F - F(end); raises `NotStatedError` where F does not fall."""
     F = evidence.flow.sharpness
+    if np.ptp(F) <= 1e-9 * F[0]:
+        raise NotStatedError("the sharpness does not fall along the flow, so there is no motion to compare with.")
     k = int(np.argmax(F - F[-1] <= (1.0 - drop) * (F[0] - F[-1])))
     return float(evidence.flow.t[k])
 

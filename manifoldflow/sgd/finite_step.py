@@ -10,7 +10,6 @@ the gradient of F; `docs/sgd.md` has the derivation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape as _escape
 from pathlib import Path
 from typing import Any
 
@@ -247,11 +246,14 @@ def _page(
 
     used = ", ".join(f"{name} {text}" for name, text in versions().items())
     pairs = "".join(f"<dt>{document.escape(name)}</dt><dd>{document.escape(text)}</dd>" for name, text in facts)
+    lead = document.escape(f"{evidence.case.name}: {found.run.message}")
+    note = document.escape(
+        "F and Z of SGD are taken where the noiseless gradient flow takes the iterate; means over the runs. "
+        f"The flow is read at the clock of the scheme. Seed {evidence.case.seed}. {used}."
+    )
     return document.document("manifoldflow: label-noise SGD", [
-        f"<header><h1>Label-noise SGD and the flow</h1><p><code>{_escape(command)}</code></p>"
-        f'<p class="lead">{document.escape(evidence.case.name)}: {document.escape(found.run.message)}</p></header>',
+        document.header("Label-noise SGD and the flow", command, lead),
         f'<section><dl class="facts">{pairs}</dl>{document.plots(plots)}</section>',
         f"<section><h2>Along the run</h2>{document.table(_HEADER, _rows(found))}</section>",
-        "<footer><p>F and Z of SGD are taken where the noiseless gradient flow takes the iterate; means over the runs. "
-        f"The flow is read at the clock of the scheme. Seed {evidence.case.seed}. {document.escape(used)}.</p></footer>",
+        f"<footer><p>{note}</p></footer>",
     ])  # fmt: skip

@@ -52,6 +52,12 @@ _FRAME = """<!DOCTYPE html>
 """
 
 
+def header(title: str, command: str, lead: str) -> str:
+    """The title, the command that repeats the numbers, and a line of HTML that sums up."""
+    shown = f"<p><code>{_escape(command)}</code></p>" if command else ""
+    return f'<header><h1>{escape(title)}</h1>{shown}<p class="lead">{lead}</p></header>'
+
+
 def plots(found: Iterable[tuple[str, str]]) -> str:
     """Plots side by side, each a caption and an SVG."""
     figures = "".join(f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" for caption, svg in found)

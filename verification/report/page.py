@@ -9,7 +9,7 @@ from verification.results import VerificationReport, versions
 from verification.statements import STATEMENTS
 from verification.tables import number, positive, summary
 
-from .document import document, escape, plots
+from .document import document, escape, header, plots
 from .figures import figures
 from .svg import formula_svg
 
@@ -27,11 +27,8 @@ def page(report: VerificationReport, command: str = "") -> str:
 def _head(report: VerificationReport, command: str) -> str:
     counts = summary(report)
     stopped = " The run was interrupted; what follows was finished before." if report.interrupted else ""
-    shown = f"<p><code>{_escape(command)}</code></p>" if command else ""
-    return (
-        f"<header><h1>Verification of sharpness minimisation</h1>{shown}"
-        f'<p class="lead">{len(report.verdicts)} verdicts on {len(report.cases)} cases: {counts}.{stopped}</p></header>'
-    )
+    lead = f"{len(report.verdicts)} verdicts on {len(report.cases)} cases: {counts}.{stopped}"
+    return header("Verification of sharpness minimisation", command, lead)
 
 
 def _summary(report: VerificationReport) -> str:

@@ -39,14 +39,16 @@ def order_plot(result: OrderResult, k: int) -> Plot:
     low, high = errors.order_interval
     axes.plot(errors.step_sizes, errors.bias, "o", color=BLUE,
               label=f"mean of {result.runs} runs, order {errors.order:.2f} [{low:.2f}, {high:.2f}]")  # fmt: skip
-    axes.plot(errors.step_sizes, result.corrected, color=BLUE, linewidth=1.0, label=f"by S14, order {result.predicted:.2f}")
+    axes.plot(errors.step_sizes, result.corrected, color=BLUE, linewidth=1.0,
+              label=f"by S14, order {result.predicted:.2f}")  # fmt: skip
     axes.plot(errors.step_sizes, errors.scatter, "s", color=ORANGE, markersize=4,
               label=f"scatter of a run, order {errors.scatter_order:.2f}")  # fmt: skip
     logarithmic(axes, "x", "y")
     shown = errors.step_sizes[:: max(1, errors.step_sizes.size // 4)]
     axes.xaxis.set_ticks(shown, [f"{value:.2g}" for value in shown])
     axes.legend(fontsize=7.5)
-    return f"order-{k}", f"{result.case}: distance of SGD from the flow at one flow time, against the step size.", figure
+    caption = f"{result.case}: distance of SGD from the flow at one flow time, against the step size."
+    return f"order-{k}", caption, figure
 
 
 def clock_plot(case: str, rows: tuple[ClockRow, ...]) -> Plot:
@@ -56,12 +58,13 @@ def clock_plot(case: str, rows: tuple[ClockRow, ...]) -> Plot:
     axes = figure.axes[0]
     axes.set_position((0.4, 0.14, 0.58, 0.78))
     for k, row in enumerate(rows):
-        found = row.comparison.estimate
-        axes.errorbar(found.value, -k, xerr=found.half_width(row.comparison.family), color=GREY, linewidth=0.8, capsize=2)
+        found, family = row.comparison.estimate, row.comparison.family
+        axes.errorbar(found.value, -k, xerr=found.half_width(family), color=GREY, linewidth=0.8, capsize=2)
         axes.errorbar(found.value, -k, xerr=found.half_width(), fmt="o", markersize=3.5, color=BLUE, linewidth=2.0)
     axes.axvline(1.0, color=ORANGE, linewidth=1.2)
     axes.set_yticks(-np.arange(len(rows)), [row.scheme.name for row in rows])
-    return "clock", f"{case}: 95 % intervals of each scheme (thick), and of all together (thin); 1 is the predicted clock.", figure
+    caption = f"{case}: 95 % intervals of each scheme (thick), and of all together (thin); 1 is the predicted clock."
+    return "clock", caption, figure
 
 
 def large_plot(case: str, rows: tuple[LargeRow, ...]) -> Plot:
@@ -86,9 +89,11 @@ def end_plot(run: EndRun, k: int) -> Plot:
         _line(axes, run, j, _COLOURS[j])
     logarithmic(axes, "x", "y")
     axes.legend(fontsize=7.5, loc="lower left")
-    return f"ends-{k}", f"{run.name}: singular values of the features of SGD pulled back to M (points), and of the flow.", figure
+    caption = f"{run.name}: singular values of the features of SGD pulled back to M (points), and of the flow."
+    return f"ends-{k}", caption, figure
 
 
 def _line(axes: Axes, run: EndRun, j: int, colour: str) -> None:
-    axes.plot(run.times, run.flow[:, j], color=colour, linewidth=1.0, label="flow" if j == 0 else None)
-    axes.plot(run.times, run.pulled_back[:, j], "o", color=colour, markersize=3.0, label="SGD, pulled back" if j == 0 else None)
+    names = ("flow", "SGD, pulled back") if j == 0 else (None, None)
+    axes.plot(run.times, run.flow[:, j], color=colour, linewidth=1.0, label=names[0])
+    axes.plot(run.times, run.pulled_back[:, j], "o", color=colour, markersize=3.0, label=names[1])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, is_dataclass
-from html import escape as _escape
 from pathlib import Path
 from typing import Any
 
 from verification.files import write_text
-from verification.report.document import document, escape, plots, table
+from verification.report.document import document, escape, header, plots, table
 from verification.report.svg import standalone
 from verification.results import as_json, versions
 
@@ -18,8 +17,7 @@ from .run import Study
 from .tables import tables
 
 BLIND_SPOTS = (
-    "Means along the flow's own direction are tested for the clocks, and the whole distance in the order study; the law "
-    "of the scatter is not.",
+    "The clocks are read along the flow's own direction, the order by the whole distance; no law of the scatter is.",
     "One starting point and one time horizon a case; other seeds give others.",
     "Rank one is seen up to the noise that the step size leaves.",
 )
@@ -62,10 +60,8 @@ def page(study: Study, drawn: dict[str, tuple[str, str]], command: str) -> str:
     """The page; it loads nothing from elsewhere."""
     counts = ", ".join(f"{study.statuses.count(status)} {status}" for status in dict.fromkeys(study.statuses))
     stopped = " Interrupted; what follows was finished before." if study.interrupted else ""
-    body = [
-        f'<header><h1>Label-noise SGD and the flow</h1><p><code>{_escape(command)}</code></p><p class="lead">'
-        f"{len(study.statuses)} comparisons: {counts or 'none'}.{stopped}</p></header>"
-    ]
+    lead = f"{len(study.statuses)} comparisons: {counts or 'none'}.{stopped}"
+    body = [header("Label-noise SGD and the flow", command, lead)]
     body += [f"<p>{escape(name)}: {escape(reason)}</p>" for name, reason in study.skipped.items()]
     for found in tables(study):
         shown = [item for name, item in drawn.items() if name.split("-")[0] == found.name]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from manifoldflow.checkpoint import content_hash
-from manifoldflow.errors import InputError
+from manifoldflow.errors import CheckpointError, InputError, ManifoldflowError
 from manifoldflow.sgd import SGDRun
 from verification.errors import NotStatedError
 from verification.evidence import Evidence
@@ -71,7 +71,7 @@ def study(
     found: dict[str, Any] = {"clock": {}, "large": {}, "skipped": {}}
     makers: dict[str, Callable[[Simulate], None]] = {
         "order": lambda run: _orders(found, cases, size, run, report),
-        "clock": lambda run: _on_case(found, "clock", cases[0], lambda case: clock_study(case, size.clock, run)),
+        "clock": lambda run: _clock(found, cases[0], size, run),
         "large": lambda run: _large(found, cases[0], size, run),
         "ends": lambda run: found.update(ends=end_study(size.end_steps, cases[0].seed, run)),
     }
@@ -106,25 +106,31 @@ def chosen_parts(text: str | None) -> tuple[str, ...]:
 
 
 def _orders(found: dict[str, Any], cases: Sequence[Case], size: Size, run: Simulate, report: Report) -> None:
+    results: dict[str, OrderResult] = {}
     for case in cases:
         report(f"  {case.name}")
-        try:
-            result = order_study(Evidence(case), size.order, run)
-        except NotStatedError as error:
-            found["skipped"][f"order, {case.name}"] = str(error)
-        else:
-            found["order"] = (*found.get("order", ()), result)
+        _on_case(found, "order", case, lambda evidence: order_study(evidence, size.order, run), results)
+    found["order"] = tuple(results.values())
 
 
-def _on_case(found: dict[str, Any], part: str, case: Case, make: Callable[[Evidence], Any]) -> None:
+def _on_case(
+    found: dict[str, Any], part: str, case: Case, make: Callable[[Evidence], Any], results: dict[str, Any]
+) -> None:
+    """Enter what is found on the case, or why there is nothing: no motion, or a simulation that stopped."""
     try:
-        found[part][case.name] = make(Evidence(case))
-    except NotStatedError as error:
+        results[case.name] = make(Evidence(case))
+    except CheckpointError:
+        raise
+    except (NotStatedError, ManifoldflowError) as error:
         found["skipped"][f"{part}, {case.name}"] = str(error)
 
 
+def _clock(found: dict[str, Any], case: Case, size: Size, run: Simulate) -> None:
+    _on_case(found, "clock", case, lambda evidence: clock_study(evidence, size.clock, run), found["clock"])
+
+
 def _large(found: dict[str, Any], case: Case, size: Size, run: Simulate) -> None:
-    _on_case(found, "large", case, lambda evidence: large_step_study(evidence, size.large, run))
+    _on_case(found, "large", case, lambda evidence: large_step_study(evidence, size.large, run), found["large"])
     found["product"] = product_study(size.large, case.seed)
 
 

@@ -30,12 +30,12 @@ class Table:
     note: str
 
     def markdown(self) -> str:
-        """For a page.
+        r"""For a page.
 
         >>> print(Table("t", "T", ("a",), (("|x|",),), "n").markdown())
         | a |
         |---|
-        | \\|x\\| |
+        | \|x\| |
         """
         lines = [self.header, *self.rows]
         shown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
@@ -49,7 +49,8 @@ class Table:
 
     def text(self) -> str:
         """For a terminal."""
-        return "\n".join([self.title, *align([self.header, *self.rows], set(range(1, len(self.header) - 1))), self.note])
+        lines = align([self.header, *self.rows], set(range(1, len(self.header) - 1)))
+        return "\n".join([self.title, *lines, self.note])
 
 
 def tables(study: Study) -> list[Table]:
@@ -99,8 +100,8 @@ def clock_table(case: str, found: tuple[ClockRow, ...]) -> Table:
     header = ("scheme", f"speed at {found[0].fraction:g} of the stable step", "by S14",
               "at step size 0, 95 %", "all together", "predicted", "verdict")  # fmt: skip
     largest = max((abs(row.remainder) for row in found if row.remainder == row.remainder), default=float("nan"))
-    note = (f"Speed along the flow over that which the clock states. The extrapolation leaves {largest:.1g} of the speeds "
-            f"that S14 predicts; {found[0].comparison.runs} runs a row.")  # fmt: skip
+    note = (f"Speed along the flow over that which the clock states. The extrapolation turns the speeds of S14 "
+            f"into 1 up to {largest:.1g}; {found[0].comparison.runs} runs a row.")  # fmt: skip
     return Table("clock", f"The constant of the clock: {case}", header, tuple(rows), note)
 
 
@@ -124,25 +125,30 @@ def product_table(found: tuple[ProductRow, ...]) -> Table:
         rows.append((f"{row.step_size:g}", f"{row.noise_std:g}", f"{row.steps:,}", own, family,
                      f"{row.comparison.predicted:.4f}", f"{row.leading:.4f}", status))  # fmt: skip
     header = ("step size", "noise", "steps", "fall, 95 %", "all together", "by S14", "leading order", "verdict")
-    note = (f"How far log(u^2 - v^2) falls on f = u v = 1 from (2, 1/2); {found[0].comparison.runs} runs a row. The loss "
-            "has no 1/2: a step size is half of that in the literature.")  # fmt: skip
+    note = (f"How far log(u^2 - v^2) falls on f = u v = 1 from (2, 1/2); {found[0].comparison.runs} runs a row. "
+            "The loss has no 1/2: a step size is half of that in the literature.")  # fmt: skip
     return Table("product", "The product of two parameters", header, tuple(rows), note)
 
 
 def end_table(found: tuple[EndRun, ...]) -> Table:
     """Where the runs end."""
-    rows = []
-    for run in found:
-        for name, values, F in (("start", run.flow[0], run.flow_sharpness[0]), ("flow", run.flow[-1], run.flow_sharpness[-1]),
-                                ("SGD, pulled back", run.pulled_back[-1], run.sharpness[-1]),
-                                ("SGD, the iterate", run.iterates[-1], float("nan"))):  # fmt: skip
-            first = name == "start"
-            rows.append((run.name if first else "", name, f"{0.0 if first else run.times[-1]:.3g}",
-                         *(f"{value:.3g}" for value in values), _or_dash(float(F), 4),
-                         f"{run.rank_one_sharpness:.4f}" if first else "",
-                         "; ".join(sorted({check.status for check in run.checks})) if name.endswith("back") else ""))  # fmt: skip
     header = ("run", "point", "time", "1st", "2nd", "3rd singular value of Z", "F", "F at rank one", "verdict")
-    return Table("ends", "Where long runs end", header, tuple(rows), found[0].choices)
+    notes = "; ".join(dict.fromkeys(run.choices for run in found))
+    return Table("ends", "Where long runs end", header, tuple(row for run in found for row in _end_rows(run)), notes)
+
+
+def _end_rows(run: EndRun) -> list[tuple[str, ...]]:
+    verdict = "; ".join(sorted({check.status for check in run.checks}))
+    nothing = float("nan")
+    points = (
+        (run.name, "start", run.flow[0], run.flow_sharpness[0], f"{run.rank_one_sharpness:.4f}", ""),
+        ("", "flow", run.flow[-1], run.flow_sharpness[-1], "", ""),
+        ("", "SGD, pulled back", run.pulled_back[-1], run.sharpness[-1], "", verdict),
+        ("", "SGD, the iterate", run.iterates[-1], nothing, "", ""),
+    )
+    return [(name, point, "0" if name else f"{run.times[-1]:.3g}", *(f"{value:.3g}" for value in values),
+             _or_dash(float(F), 4), rank_one, status)
+            for name, point, values, F, rank_one, status in points]  # fmt: skip
 
 
 def _or_dash(value: float, digits: int) -> str:
