@@ -233,8 +233,9 @@ def _plot(found: Compared, values: Array, flow: Array, ylabel: str, title: str) 
     axes.plot(found.times, flow, "--", color=ORANGE, label="flow")
     if found.times[-1] > 0.0:
         logarithmic(axes, "x")
-    if np.nanmin(values) > 0.0 and flow.min() > 0.0:
-        axes.set_yscale("log")
+    shown = np.append(values[np.isfinite(values)], flow)
+    if 0.0 < 10.0 * shown.min() < shown.max():
+        logarithmic(axes, "y")
     axes.legend(fontsize=7.5)
     return figure
 

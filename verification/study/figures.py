@@ -44,7 +44,7 @@ def order_plot(result: OrderResult, k: int) -> Plot:
     axes.plot(errors.step_sizes, errors.scatter, "s", color=ORANGE, markersize=4,
               label=f"scatter of a run, order {errors.scatter_order:.2f}")  # fmt: skip
     logarithmic(axes, "x", "y")
-    shown = errors.step_sizes[:: max(1, errors.step_sizes.size // 4)]
+    shown = errors.step_sizes[:: (errors.step_sizes.size + 3) // 4]
     axes.xaxis.set_ticks(shown, [f"{value:.2g}" for value in shown])
     axes.legend(fontsize=7.5)
     caption = f"{result.case}: distance of SGD from the flow at one flow time, against the step size."
@@ -56,7 +56,7 @@ def clock_plot(case: str, rows: tuple[ClockRow, ...]) -> Plot:
     figure = new_axes("speed at step size 0", "", "The constant of the clock")[0]
     figure.set_size_inches(SIZE[0] * 1.5, 0.6 + 0.24 * len(rows))
     axes = figure.axes[0]
-    axes.set_position((0.4, 0.14, 0.58, 0.78))
+    axes.set_position((0.46, 0.14, 0.52, 0.78))
     for k, row in enumerate(rows):
         found, family = row.comparison.estimate, row.comparison.family
         axes.errorbar(found.value, -k, xerr=found.half_width(family), color=GREY, linewidth=0.8, capsize=2)

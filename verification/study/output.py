@@ -58,7 +58,8 @@ def _plain(value: Any) -> Any:
 
 def page(study: Study, drawn: dict[str, tuple[str, str]], command: str) -> str:
     """The page; it loads nothing from elsewhere."""
-    counts = ", ".join(f"{study.statuses.count(status)} {status}" for status in dict.fromkeys(study.statuses))
+    words = {"holds": "hold", "fails": "fail", "inconclusive": "are inconclusive"}
+    counts = ", ".join(f"{study.statuses.count(name)} {word}" for name, word in words.items() if name in study.statuses)
     stopped = " Interrupted; what follows was finished before." if study.interrupted else ""
     lead = f"{len(study.statuses)} comparisons: {counts or 'none'}.{stopped}"
     body = [header("Label-noise SGD and the flow", command, lead)]

@@ -38,7 +38,8 @@ class Table:
         | \|x\| |
         """
         lines = [self.header, *self.rows]
-        shown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+        kept = [[cell.replace("|", "\\|").replace(" ± ", "\u00a0±\u00a0") for cell in line] for line in lines]
+        shown = ["| " + " | ".join(line) + " |" for line in kept]
         return "\n".join([shown[0], "|" + "---|" * len(self.header), *shown[1:]])
 
     def csv(self) -> str:
