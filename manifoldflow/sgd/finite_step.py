@@ -214,8 +214,10 @@ class _Scheme:
 
         The outputs' own scatter V_ii adds to the labels' noise, and is linear in D.
         """
-        pairs = (U[:, None, :] * U[None, :, :]) * kappa  # (i, k, a)
-        share = self._excess * np.einsum("ika,ab,ikb->ik", pairs, gain, pairs, optimize=True)
+        share = np.empty_like(U)  # of the noise at k in the scatter of output i
+        for i, row in enumerate(U):
+            weights = U * (row * kappa)
+            share[i] = self._excess * np.sum((weights @ gain) * weights, axis=1)
         settles = bool(np.all(np.diag(gain) > 0.0))
         growth = float(np.abs(np.linalg.eigvals(share)).max()) if settles else np.inf
         rule = "the outputs' variance grows; for one sample a step the bound is 1 / max_i K_ii"

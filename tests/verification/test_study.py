@@ -276,6 +276,13 @@ def test_a_case_without_motion_is_left_out_with_its_reason():
     assert len(found.product) == 3
 
 
+def test_a_case_without_a_start_is_refused(tmp_path, capsys):
+    options = ["--data", "synthetic", "--activation", "log(1 + exp(z))", "--out", str(tmp_path / "study"), "--quiet"]
+    assert cli.main(["study", *options]) == 2
+    assert "out of reach" in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()
+
+
 def test_parts_are_named(capsys, tmp_path):
     assert chosen_parts(None) == PARTS
     assert cli.main(["study", "--data", "synthetic", "--parts", "clocks", "--out", str(tmp_path)]) == 2

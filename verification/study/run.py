@@ -105,6 +105,12 @@ def chosen_parts(text: str | None) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in names)
 
 
+def _started(case: Case) -> Evidence:
+    """Evidence with a starting point; raises where the case has none, such as labels out of reach."""
+    evidence = Evidence(case)
+    return evidence.replaced(start=evidence.start)
+
+
 def _orders(found: dict[str, Any], cases: Sequence[Case], size: Size, run: Simulate, report: Report) -> None:
     results: dict[str, OrderResult] = {}
     for case in cases:
@@ -117,8 +123,9 @@ def _on_case(
     found: dict[str, Any], part: str, case: Case, make: Callable[[Evidence], Any], results: dict[str, Any]
 ) -> None:
     """Enter what is found on the case, or why there is nothing: no motion, or a simulation that stopped."""
+    evidence = _started(case)
     try:
-        results[case.name] = make(Evidence(case))
+        results[case.name] = make(evidence)
     except CheckpointError:
         raise
     except (NotStatedError, ManifoldflowError) as error:
