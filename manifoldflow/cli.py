@@ -238,8 +238,11 @@ def _step_size(text: str) -> float | None:
 
 
 def _share(text: str) -> float:
-    value = 0.0 if text == "0" else _positive(text)
-    if value >= 1.0:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 <= value < 1.0:
         raise argparse.ArgumentTypeError(f"must be in [0, 1); got {text[:40]!r}")
     return value
 

@@ -22,6 +22,7 @@ from ..reproducible import reproducible
 from ..validation import Array, one_of, positive_integer, positive_number, real_array
 
 _SAMPLINGS = ("replacement", "distinct")  # steps of "epochs" depend on each other
+_SINGULAR = "J J^T is singular on the corrected flow: M need not be a manifold there."
 
 
 @reproducible
@@ -32,7 +33,7 @@ def finite_step_sharpness(manifold: ZeroLossManifold, theta: ArrayLike, step_siz
 
     An eigenvalue lambda = 2 kappa of the loss's Hessian, kappa one of K, acts on the drift with 2 / (2 - eta lambda)
     times its share in F: across M the iterates scatter with variance eta sigma^2 / (1 - eta kappa), not eta sigma^2.
-    With momentum beta it is F at step size eta / (1 + beta). Steps on some of the samples descend no function in
+    With momentum beta it is F_eta' with eta' = eta / (1 + beta). Steps on some of the samples descend no function in
     general: see `finite_step_gradient`. `theta` (m, d + p), a point of M.
 
     Raises `InputError` for a step size that is not stable at `theta`, eta kappa >= 1, and `GeometryError` off M.
@@ -160,7 +161,7 @@ def _gradient(manifold: ZeroLossManifold, W: Array, eta: float, scheme: _Scheme)
     out = np.empty_like(W)
     geometry.assemble(alpha, problem.R, out)
     if geometry.project(W, problem, work, out, out) != 0:
-        raise GeometryError("J J^T is singular on the corrected flow: M need not be a manifold there.")
+        raise GeometryError(_SINGULAR)
     return out
 
 
@@ -184,17 +185,18 @@ class _Scheme:
             top = eta * kappa[-1] / (1.0 + self.momentum)
             _require_stable(top, eta, "full-batch steps must be below 2 / lambda_max", eta / top)
             return np.asarray((U / (1.0 - eta / (1.0 + self.momentum) * kappa)) @ U.T)
+        if not kappa[0] > self.n * np.finfo(float).eps * kappa[-1]:
+            raise GeometryError(_SINGULAR)
         gain = self._gain(kappa, 2.0 * eta / self.n)
         D = self._noise(gain, kappa, U, eta)
         S = U @ (gain * (U.T @ (D[:, None] * U))) @ U.T
         return S @ K * (self.batch * (1.0 - self.momentum) / eta)
 
     def _gain(self, kappa: Array, h: float) -> Array:
-        """The covariance S in the eigenvectors of K, over the noise of the labels there, in closed form for momentum 0:
+        """S_ab / D_ab in the eigenvectors of K, from the second moments M of (e_a, v_a) and (e_b, v_b), v the velocity:
+        M = A_a M A_b^T + the step's own variance. Without momentum this is, with c = `_excess` / b,
 
-            S_ab = (2 eta / b) D_ab / (kappa_a + kappa_b - (1 - c) h kappa_a kappa_b),   c = `_excess` / b.
-
-        With momentum, from the second moments of (e_a, v_a) and (e_b, v_b): M = A_a M A_b^T + the step's own variance.
+            S_ab = (2 eta / b) D_ab / (kappa_a + kappa_b - (1 - c) h kappa_a kappa_b).
         """
         beta, ones = self.momentum, np.ones_like(kappa)
         step = np.array([[1.0 - h * kappa, beta * ones], [-h * kappa, beta * ones]])  # A_a: (e, v) after the mean step

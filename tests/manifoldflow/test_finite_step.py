@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import manifoldflow as mf
-from manifoldflow.errors import InputError
+from manifoldflow.errors import GeometryError, InputError
 from manifoldflow.sgd import finite_step_flow, finite_step_gradient, finite_step_sharpness, stable_step_size
 
 from . import oracle
@@ -210,6 +210,15 @@ def test_step_sizes_at_which_the_outputs_scatter_without_bound_are_refused(schem
     manifold, _, theta = problem("z**3 + z", oracle.cubic, 2, 4, 3)
     with pytest.raises(InputError, match="not stable here"):
         finite_step_gradient(manifold, theta, 2.5 * stable_step_size(manifold, theta, scheme["batch_size"]), **scheme)
+
+
+@pytest.mark.parametrize("batch_size", [1, "full"])
+def test_the_same_sample_twice_is_refused(batch_size):
+    X, y = np.array([[1.0, 0.5], [1.0, 0.5]]), np.array([1.0, 1.0])
+    manifold = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=2), X, y)
+    one = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=2), X[:1], y[:1]).random_point(rng=0)
+    with pytest.raises(GeometryError, match="singular"):
+        finite_step_gradient(manifold, one, 1e-4, batch_size=batch_size)
 
 
 def test_step_sizes_and_times_that_are_refused():

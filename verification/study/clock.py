@@ -8,6 +8,7 @@ are both the precise and the unbiased choice. Three step sizes, with the same no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,11 +62,13 @@ class ClockRow:
     comparison: Comparison
 
 
-def clock_study(evidence: Evidence, plan: ClockPlan, simulated: Simulate) -> tuple[ClockRow, ...]:
+def clock_study(
+    evidence: Evidence, plan: ClockPlan, simulated: Simulate, schemes: Sequence[Scheme] = SCHEMES
+) -> tuple[ClockRow, ...]:
     """A row for each scheme whose batches the data can fill."""
-    schemes = [(k, scheme) for k, scheme in enumerate(SCHEMES) if scheme.fits(evidence.manifold.n)]
+    asked = [(k, scheme) for k, scheme in enumerate(schemes) if scheme.fits(evidence.manifold.n)]
     ruler = Ruler(evidence, time_of_drop(evidence, plan.drop))
-    return tuple(_row(evidence, ruler, scheme, plan, simulated, 400 + 10 * k, len(schemes)) for k, scheme in schemes)
+    return tuple(_row(evidence, ruler, scheme, plan, simulated, 400 + 10 * k, len(asked)) for k, scheme in asked)
 
 
 class Ruler:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,7 +78,7 @@ def _run(
         evidence.minimum.sharpness, (),
     )  # fmt: skip
     checks = _rank_one(found) if rank_one else _not_rank_one(found)
-    return EndRun(**{**vars(found), "checks": checks})
+    return replace(found, checks=checks)
 
 
 def _rank_one(found: EndRun) -> tuple[Check, ...]:

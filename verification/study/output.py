@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def numbers_json(study: Study, command: str) -> str:
 def _plain(value: Any) -> Any:
     """Records as dictionaries, with the verdict of those that have one."""
     if is_dataclass(value) and not isinstance(value, type):
-        found = {name: _plain(item) for name, item in vars(value).items()} or asdict(value)
+        found = {name: _plain(item) for name, item in vars(value).items()}
         status = getattr(value, "status", None)
         return found if status is None else {**found, "status": status}
     if isinstance(value, dict):
