@@ -11,7 +11,8 @@ from scipy import stats
 from verification.points import Array
 from verification.records import Status
 
-LEVEL = 0.95
+LEVEL = 0.95  # of the intervals that are shown
+VERDICT_LEVEL = 0.999  # of a verdict: all comparisons of a part together; a correct program fails once in a thousand
 RESOLUTION = 0.1  # an interval of this half-width or more cannot tell a clock from one wrong by a factor 1.2
 
 
@@ -23,11 +24,14 @@ class Estimate:
     error: float
     dof: float
 
-    def half_width(self, family: int = 1) -> float:
-        """Of Student's interval; with a family of so many intervals, all of them cover with probability 95 % or more
-        (Bonferroni).
+    def half_width(self, family: int = 1, level: float = LEVEL) -> float:
+        """Of Student's interval; so many intervals all cover with that probability or more (Bonferroni).
+
+        >>> estimate = Estimate(0.0, 1.0, 10.0)
+        >>> round(estimate.half_width(), 2), round(estimate.half_width(15, VERDICT_LEVEL), 2)
+        (2.23, 6.53)
         """
-        return float(stats.t.ppf(1.0 - (1.0 - LEVEL) / (2.0 * family), self.dof) * self.error)
+        return float(stats.t.ppf(1.0 - (1.0 - level) / (2.0 * family), self.dof) * self.error)
 
 
 def mean(values: Array) -> Estimate:
@@ -77,6 +81,11 @@ class Comparison:
     tolerance: float = 0.0
 
     @property
+    def half_width(self) -> float:
+        """Of the interval that the verdict is by: all of the family cover with 99.9 %."""
+        return self.estimate.half_width(self.family, VERDICT_LEVEL)
+
+    @property
     def status(self) -> Status:
         """holds: the prediction is in the family's interval, and the interval tells it from one 1.2 times as large.
 
@@ -87,7 +96,7 @@ class Comparison:
         >>> Comparison("clock", Estimate(1.001, 0.2, 30.0), 1.0, 16).status
         'inconclusive'
         """
-        half = self.estimate.half_width(self.family)
+        half = self.half_width
         if not half < RESOLUTION * abs(self.predicted):
             return "inconclusive"
         return "holds" if abs(self.estimate.value - self.predicted) <= half + self.tolerance else "fails"

@@ -58,12 +58,12 @@ def clock_plot(case: str, rows: tuple[ClockRow, ...]) -> Plot:
     axes = figure.axes[0]
     axes.set_position((0.46, 0.14, 0.52, 0.78))
     for k, row in enumerate(rows):
-        found, family = row.comparison.estimate, row.comparison.family
-        axes.errorbar(found.value, -k, xerr=found.half_width(family), color=GREY, linewidth=0.8, capsize=2)
+        found = row.comparison.estimate
+        axes.errorbar(found.value, -k, xerr=row.comparison.half_width, color=GREY, linewidth=0.8, capsize=2)
         axes.errorbar(found.value, -k, xerr=found.half_width(), fmt="o", markersize=3.5, color=BLUE, linewidth=2.0)
     axes.axvline(1.0, color=ORANGE, linewidth=1.2)
     axes.set_yticks(-np.arange(len(rows)), [row.scheme.name for row in rows])
-    caption = f"{case}: 95 % intervals of each scheme (thick), and of all together (thin); 1 is the predicted clock."
+    caption = f"{case}: intervals of 95 % (thick), and of 99.9 % for all together (thin); 1 is the predicted clock."
     return "clock", caption, figure
 
 

@@ -11,7 +11,7 @@ from verification.report.document import document, escape, header, plots, table
 from verification.report.svg import standalone
 from verification.results import as_json, versions
 
-from .comparison import LEVEL
+from .comparison import LEVEL, VERDICT_LEVEL
 from .figures import figures
 from .run import Study
 from .tables import tables
@@ -38,8 +38,8 @@ def write(study: Study, folder: Path, command: str) -> list[Path]:
 def numbers_json(study: Study, command: str) -> str:
     """Every number, with seeds, sample sizes and versions."""
     return as_json({
-        "command": command, "exit_code": study.exit_code, "level": LEVEL, "versions": versions(),
-        "blind_spots": list(BLIND_SPOTS), **_plain(study),
+        "command": command, "exit_code": study.exit_code, "versions": versions(),
+        "level": LEVEL, "verdict_level": VERDICT_LEVEL, "blind_spots": list(BLIND_SPOTS), **_plain(study),
     })  # fmt: skip
 
 

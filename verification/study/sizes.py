@@ -48,8 +48,8 @@ class Size:
 QUICK = Size(
     "quick",
     Plan((0.4, 0.2, 0.1), runs=8, coarse_steps=200_000),
-    ClockPlan(runs=8, uses=50_000),
-    LargePlan((0.1, 0.3, 0.5), runs=8, uses=500_000, product_runs=100),
+    ClockPlan(runs=12, uses=50_000),
+    LargePlan((0.1, 0.3, 0.5), runs=12, uses=400_000, product_runs=100),
     end_steps=20_000_000,
 )
 FULL = Size(
