@@ -149,7 +149,8 @@ class Terminal:
 def test_progress_is_a_line_on_a_terminal_and_nothing_elsewhere(cubic):
     assert ProgressLine.of(Terminal(False)) is None
     terminal = Terminal(True)
-    line = ProgressLine.of(terminal)
+    assert isinstance(ProgressLine.of(terminal), ProgressLine)
+    line = ProgressLine(terminal, seconds=0.0)
     mf.label_noise_sgd(cubic.network, cubic.X, cubic.y, cubic.theta, step_size=1e-4, n_steps=400, record_every=100,
                        callback=line)  # fmt: skip
     line.close()

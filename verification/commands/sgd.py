@@ -216,10 +216,10 @@ def _plots(evidence: Evidence, found: Compared) -> list[tuple[str, str]]:
     with mpl.rc_context(SETTINGS):
         made = [
             _plot(found, found.sharpness, found.flow_sharpness, "sharpness F", "Label-noise SGD and the flow"),
-            _plot(found, found.ratio, found.flow_ratio, "second singular value of Z over the first", "Features"),
+            _plot(found, found.ratio, found.flow_ratio, "sv2 / sv1 of Z", "Features"),
         ]
     captions = ("Sharpness of the iterates pulled back to M (a line a run), and of the flow.",
-                "How far the features are from rank one.")  # fmt: skip
+                "Second singular value of the features Z over the first: 0 at rank one.")  # fmt: skip
     return [(caption, figure_svg(figure, f"sgd-{k}", f"{evidence.case.name}: {caption}"))
             for k, (caption, figure) in enumerate(zip(captions, made, strict=True))]  # fmt: skip
 
