@@ -15,7 +15,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_static"]  # tables in _static are included by pages
 html_theme = "furo"
 html_title = f"manifoldflow {version}"
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 REFUSED, INTERRUPTED = 2, 130
 _ACTIVATION, _DATA, _WIDTH = "z**3 + z", "digits", 10
+# As in `manifoldflow.sgd`, which --help does not load; a test compares.
+SAMPLINGS = ("replacement", "distinct", "epochs")
+NOISES = ("none", "rademacher", "gaussian", "uniform")
+SCHEDULES = ("constant", "linear", "cosine")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     _add_inspect(commands)
     _add_flow(commands)
     _add_sgd(commands)
+    _add_study(commands)
     _add_derive(commands)
     return top
 
@@ -108,11 +114,62 @@ def _add_flow(commands: Any) -> None:
 def _add_sgd(commands: Any) -> None:
     command = _command(commands, "sgd", "simulate label-noise SGD and compare it with the flow", run_sgd)
     _add_problem(command)
-    command.add_argument("--step-size", type=_positive, metavar="ETA", help="default: a fifth of the stable one")
-    command.add_argument("--noise-std", type=_positive, default=1.0, metavar="SIGMA", help="default: 1")
+    _add_scheme(command)
     command.add_argument("--steps", type=_count, default=200_000, metavar="K", help="default: 200000")
     command.add_argument("--runs", type=_count, default=2, metavar="R", help="independent runs (default: 2)")
-    command.add_argument("--out", type=Path, metavar="DIR", help="write sgd.npz and sgd.svg there")
+    command.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="save to this .npz file, and continue from it where it exists: the same bits, also after a kill",
+    )
+    command.add_argument(
+        "--checkpoint-seconds", type=_positive, default=60.0, metavar="S", help="time between saves (default: 60)"
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", help="write sgd.html, sgd.npz and sgd.svg there")
+    command.add_argument("--quiet", action="store_true", help="no progress on stderr, where that is a terminal")
+
+
+def _add_scheme(command: argparse.ArgumentParser) -> None:
+    """How samples and noise are drawn, and how a step is made."""
+    scheme = command.add_argument_group("scheme")
+    scheme.add_argument(
+        "--batch-size",
+        type=_batch,
+        default=1,
+        metavar="B",
+        help="samples a step, with their mean gradient, or 'full': the gradient of the sum over all (default: 1)",
+    )
+    scheme.add_argument(
+        "--sampling",
+        choices=SAMPLINGS,
+        default="replacement",
+        help="independent samples (default), none twice in a step, or each once before any again",
+    )
+    scheme.add_argument("--noise", choices=NOISES, default="rademacher", help="default: rademacher, a random sign")
+    scheme.add_argument("--noise-std", type=_positive, default=1.0, metavar="SIGMA", help="default: 1")
+    scheme.add_argument(
+        "--step-size", type=_step_size, metavar="ETA", help="a number, or auto (default): a fifth of the stable one"
+    )
+    scheme.add_argument("--momentum", type=_share, default=0.0, metavar="B", help="heavy ball, in [0, 1) (default: 0)")
+    scheme.add_argument(
+        "--schedule", choices=SCHEDULES, default="constant", help="of the step size: constant (default), or down to 0"
+    )
+
+
+def _add_study(commands: Any) -> None:
+    command = _command(commands, "study", "measure how SGD approaches the flow (S9), and larger steps (S14)", run_study)
+    _add_problem(command, data=None)
+    command.add_argument(
+        "--full", action="store_true", help="the sizes of docs/study.md, some ten minutes; otherwise about one"
+    )
+    command.add_argument("--parts", metavar="NAMES", help="comma-separated: order,clock,large,ends (default: all)")
+    command.add_argument(
+        "--out", type=Path, default=Path("study"), metavar="DIR",
+        help="folder of tables, plots, numbers, and of the checkpoints that an interrupted study is continued from "
+        "(default: study)",
+    )  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
 def _add_derive(commands: Any) -> None:
@@ -172,6 +229,24 @@ def _positive(text: str) -> float:
     return value
 
 
+def _batch(text: str) -> int | str:
+    return text if text == "full" else _whole(text, least=1)
+
+
+def _step_size(text: str) -> float | None:
+    return None if text == "auto" else _positive(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"must be in [0, 1); got {text[:40]!r}")
+    return value
+
+
 # --- the commands ---------------------------------------------------------------------------------
 
 
@@ -212,12 +287,12 @@ def _progress(quiet: bool) -> Any:
     return None if quiet else lambda line: print(line, file=sys.stderr, flush=True)
 
 
-def _command_line(arguments: argparse.Namespace) -> str:
+def _command_line(arguments: argparse.Namespace, more: Sequence[str] = ("statements",)) -> str:
     """The command that repeats the numbers."""
     import shlex
 
-    names = ("data", "activation", "width", "seed", "statements")
-    given = [(name, getattr(arguments, name)) for name in names]
+    names = ("data", "activation", "width", "seed", *more)
+    given = [(name.replace("_", "-"), getattr(arguments, name)) for name in names]
     options = [f"--{name} {shlex.quote(str(value))}" for name, value in given if value is not None]
     return " ".join([f"manifoldflow {arguments.command}", *options])
 
@@ -237,11 +312,57 @@ def run_flow(arguments: argparse.Namespace) -> int:
 
 
 def run_sgd(arguments: argparse.Namespace) -> int:
-    """Label-noise SGD next to the flow."""
+    """Label-noise SGD next to the flow; 130 where Ctrl-C cut it short, with what there is."""
     from verification.commands.sgd import Settings, sgd
 
-    settings = Settings(arguments.step_size, arguments.noise_std, arguments.steps, arguments.runs)
-    return _show(arguments, *sgd(_case(arguments), settings, arguments.out))
+    names = ("step_size", "noise", "noise_std", "steps", "runs", "batch_size", "sampling", "momentum", "schedule",
+             "checkpoint", "checkpoint_seconds")  # fmt: skip
+    settings = Settings(**{name: getattr(arguments, name) for name in names})
+    with _progress_line(arguments.quiet) as progress:
+        text, numbers = sgd(_case(arguments), settings, arguments.out, _command_line(arguments, names[:-2]), progress)
+    _show(arguments, text, numbers)
+    if numbers["status"] == "interrupted":
+        again = f"; the same command continues it from {arguments.checkpoint}" if arguments.checkpoint else ""
+        message = f"interrupted after {numbers['steps']} of {arguments.steps} steps{again}."
+        print(f"manifoldflow sgd: {message}", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def run_study(arguments: argparse.Namespace) -> int:
+    """The study of S9 and S14: tables, plots, numbers."""
+    from verification import cases
+    from verification.commands import study
+
+    problems = cases.make_cases(
+        ("synthetic", "digits") if arguments.data is None else (arguments.data,),
+        (arguments.activation,),
+        arguments.width,
+        arguments.seed,
+    )
+    command = _command_line(arguments, ("parts",)) + (" --full" if arguments.full else "")
+    with _progress_line(arguments.quiet) as progress:
+        report = _progress(arguments.quiet) or (lambda line: None)
+        found = study.run(problems, arguments.full, arguments.parts, arguments.out, report, progress)
+    if found.interrupted:
+        print("manifoldflow study: interrupted; the same command continues it.", file=sys.stderr)
+    print(study.numbers_json(found, command) if arguments.json else study.text(found))
+    if found.statuses or not found.interrupted:
+        print(f"study: {study.write(found, arguments.out, command)[0]}", file=sys.stderr)
+    return found.exit_code
+
+
+@contextmanager
+def _progress_line(quiet: bool) -> Iterator[Any]:
+    """A callback that keeps a line on the terminal up to date; None where there is none."""
+    from verification.progress import ProgressLine
+
+    line = None if quiet else ProgressLine.of()
+    try:
+        yield line
+    finally:
+        if line is not None:
+            line.close()
 
 
 def run_derive(arguments: argparse.Namespace) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +20,25 @@ from .points import Array
 if TYPE_CHECKING:
     from .evidence import Evidence
 
-FRACTIONS = (0.4, 0.4 / np.sqrt(2.0), 0.2, 0.2 / np.sqrt(2.0))  # of the stable step size at the start
-COARSE_STEPS = 40_000  # of the largest step size; the smallest takes 8 times as many
 RUNS = 6
 LONG_STEPS = 1_500_000
 RECORDS = 25
-DROP = 0.25  # share of F - F(end) that the flow loses before the horizon of the order study
 LONG_SPREAD = 0.4  # share of the units' initial disagreement that is left at the long run's horizon
 BOOTSTRAPS = 2000
 PULL_BACK_RTOL = 1e-8  # the errors that are fitted are 1e-4 or more of |theta|
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much an error study simulates: step sizes as `fractions` of the stable one at the start, the number of runs
+    at each, the steps of a run at the largest (the others take more, as 1 / eta^2), and the share `drop` of F - F(end)
+    that the flow loses on the way.
+    """
+
+    fractions: tuple[float, ...] = (0.4, 0.4 / np.sqrt(2.0), 0.2, 0.2 / np.sqrt(2.0))
+    runs: int = RUNS
+    coarse_steps: int = 40_000
+    drop: float = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +50,7 @@ class ErrorStudy:
     """
 
     step_sizes: Array
-    steps: Array
+    steps: NDArray[np.integer]
     bias: Array
     scatter: Array
     order: float
@@ -77,8 +89,6 @@ def spread(Z: Array) -> Array:
 
 def study(evidence: Evidence) -> NoiseStudy:
     """Simulate SGD at several step sizes, several runs each, and once for longer."""
-    if np.ptp(evidence.flow.sharpness) <= 1e-9 * evidence.flow.sharpness[0]:
-        raise NotStatedError("the sharpness does not fall along the flow, so there is no motion to compare with.")
     try:
         return _study(evidence)
     except ManifoldflowError as error:
@@ -86,34 +96,54 @@ def study(evidence: Evidence) -> NoiseStudy:
 
 
 def _study(evidence: Evidence) -> NoiseStudy:
-    etas = np.array(FRACTIONS) * stable_step_size(evidence.manifold, evidence.start)
-    return NoiseStudy(_error_study(evidence, etas), _long_run(evidence, float(etas[0])))
+    errors = error_study(evidence, Plan())
+    return NoiseStudy(errors, _long_run(evidence, float(errors.step_sizes[0])))
 
 
-def _error_study(evidence: Evidence, etas: Array) -> ErrorStudy:
-    horizon = _time_of_drop(evidence)
-    std = _noise_std(evidence.manifold.n, horizon, float(etas[0]), COARSE_STEPS)
-    ends = [_errors(evidence, float(eta), std, horizon, 200 + k) for k, eta in enumerate(etas)]
+Simulate = Callable[..., SGDRun]
+
+
+def error_study(evidence: Evidence, plan: Plan, simulated: Simulate | None = None) -> ErrorStudy:
+    """Errors at the step sizes of the plan; `simulated` runs SGD in place of `simulate`, with the same arguments."""
+    etas = np.array(plan.fractions) * stable_step_size(evidence.manifold, evidence.start)
+    horizon = time_of_drop(evidence, plan.drop)
+    std = _noise_std(evidence.manifold.n, horizon, float(etas[0]), plan.coarse_steps)
+    ends = [_errors(evidence, float(eta), std, horizon, 200 + k, plan.runs, simulated or simulate)
+            for k, eta in enumerate(etas)]  # fmt: skip
     errors, steps = [end for end, _ in ends], np.array([count for _, count in ends])
-    bias, scatter = np.array([_bias(e) for e in errors]), np.array([_scatter(e) for e in errors])
     moved = float(np.linalg.norm(evidence.flow.sol(horizon) - evidence.start))
-    interval = _bootstrap(etas, errors, evidence.rng(300))
+    return fitted(etas, errors, steps, horizon, std, moved, evidence.rng(300))
+
+
+def fitted(
+    etas: Array, errors: list[Array], steps: NDArray[np.integer], horizon: float, std: float, moved: float,
+    rng: np.random.Generator,
+) -> ErrorStudy:  # fmt: skip
+    """The fit to errors that were measured: a run a row, an array a step size."""
+    bias, scatter = np.array([_bias(e) for e in errors]), np.array([_scatter(e) for e in errors])
     return ErrorStudy(
-        etas, steps, bias, scatter, _slope(etas, bias), interval, _slope(etas, scatter), horizon, std, moved
-    )
+        etas, steps, bias, scatter, fitted_order(etas, bias), _bootstrap(etas, errors, rng),
+        fitted_order(etas, scatter), horizon, std, moved,
+    )  # fmt: skip
 
 
-def _errors(evidence: Evidence, eta: float, std: float, horizon: float, stream: int) -> tuple[Array, int]:
+def _errors(
+    evidence: Evidence, eta: float, std: float, horizon: float, stream: int, runs: int, simulated: Simulate
+) -> tuple[Array, int]:
     """Differences from the flow, a run a row, and the number of steps."""
     target = evidence.manifold.coordinates.reduce(evidence.flow.sol(horizon))
-    run = _simulate(evidence, eta, std, horizon, n_runs=RUNS, stream=stream)
-    ends = [_pulled_back(evidence, theta) - target for theta in run.theta]
-    return np.array(ends).reshape(RUNS, -1), run.n_steps
+    n_steps = _steps(evidence, eta, std, horizon)
+    run = simulated(evidence, eta, mf.LabelNoise(std=std), n_steps, runs, stream)
+    ends = [pulled_back(evidence, theta) - target for theta in run.theta]
+    return np.array(ends).reshape(runs, -1), run.n_steps
 
 
-def _time_of_drop(evidence: Evidence) -> float:
+def time_of_drop(evidence: Evidence, drop: float) -> float:
+    """When the flow has lost that share of F - F(end); raises `NotStatedError` where F does not fall."""
     F = evidence.flow.sharpness
-    k = int(np.argmax(F - F[-1] <= (1.0 - DROP) * (F[0] - F[-1])))
+    if np.ptp(F) <= 1e-9 * F[0]:
+        raise NotStatedError("the sharpness does not fall along the flow, so there is no motion to compare with.")
+    k = int(np.argmax(F - F[-1] <= (1.0 - drop) * (F[0] - F[-1])))
     return float(evidence.flow.t[k])
 
 
@@ -124,26 +154,29 @@ def _noise_std(n: int, horizon: float, eta: float, steps: int) -> float:
     return float(np.sqrt(2.0 * n * horizon / (steps * eta**2)))
 
 
-def _simulate(
-    evidence: Evidence, eta: float, std: float, horizon: float, n_runs: int, stream: int, records: int = 1
-) -> SGDRun:
+def _steps(evidence: Evidence, eta: float, std: float, horizon: float) -> int:
+    return max(1, round(horizon * 2.0 * evidence.manifold.n / (std * eta) ** 2))
+
+
+def simulate(
+    evidence: Evidence, eta: float, noise: mf.LabelNoise, n_steps: int, n_runs: int, stream: int, *,
+    checkpoint: Path | None = None, **options: Any,
+) -> SGDRun:  # fmt: skip
+    """SGD from the case's start, with the case's stream of that number; `options` are those of `label_noise_sgd`.
+
+    Ctrl-C is passed on: a shorter run is not what was asked for.
+    """
     case = evidence.case
-    n_steps = max(records, round(horizon * 2.0 * evidence.manifold.n / (std * eta) ** 2))
-    return mf.label_noise_sgd(
-        evidence.manifold.network,
-        case.data.X,
-        case.data.y,
-        evidence.start,
-        step_size=float(eta),
-        noise=mf.LabelNoise(std=std),
-        n_steps=n_steps,
-        n_runs=n_runs,
-        rng=evidence.rng(stream),
-        record_every=n_steps // records if records > 1 else None,
-    )
+    run = mf.label_noise_sgd(
+        evidence.manifold.network, case.data.X, case.data.y, evidence.start, step_size=float(eta), noise=noise,
+        n_steps=n_steps, n_runs=n_runs, rng=evidence.rng(stream), checkpoint=checkpoint, **options,
+    )  # fmt: skip
+    if run.status == "interrupted":
+        raise KeyboardInterrupt
+    return run
 
 
-def _pulled_back(evidence: Evidence, theta: Array) -> Array:
+def pulled_back(evidence: Evidence, theta: Array) -> Array:
     """Where the noiseless gradient flow would end, in reduced coordinates."""
     limit = mf.gradient_flow_limit(evidence.manifold, theta, rtol=PULL_BACK_RTOL)
     return evidence.manifold.coordinates.reduce(limit)
@@ -159,7 +192,7 @@ def _scatter(errors: Array) -> float:
     return float(np.sqrt(errors.var(axis=0, ddof=1).sum()))
 
 
-def _slope(etas: Array, values: Array) -> float:
+def fitted_order(etas: Array, values: Array) -> float:
     """Exponent of a power law by least squares in logarithms; NaN where a value is 0."""
     if np.any(values <= 0.0):
         return float("nan")
@@ -176,7 +209,7 @@ def _bootstrap(etas: Array, errors: list[Array], rng: np.random.Generator) -> tu
     grams = [e @ e.T for e in errors]
     for _ in range(BOOTSTRAPS):
         values = np.array([_resampled_bias(gram, rng.integers(len(gram), size=len(gram))) for gram in grams])
-        slopes.append(_slope(etas, values))
+        slopes.append(fitted_order(etas, values))
     kept = np.array(slopes)[np.isfinite(slopes)]
     if kept.size < BOOTSTRAPS // 2:
         return float("-inf"), float("inf")
@@ -197,10 +230,11 @@ def _long_run(evidence: Evidence, eta: float) -> LongRun:
     k = int(np.argmax(disagreement <= LONG_SPREAD * disagreement[0])) or len(flow.t) - 1
     horizon = float(flow.t[k])
     std = _noise_std(manifold.n, horizon, eta, LONG_STEPS)
-    run = _simulate(evidence, eta, std, horizon, n_runs=1, stream=250, records=RECORDS)
+    n_steps = max(RECORDS, _steps(evidence, eta, std, horizon))
+    run = simulate(evidence, eta, mf.LabelNoise(std=std), n_steps, 1, 250, record_every=n_steps // RECORDS)
     times = run.clock * eta**2 * run.steps[:RECORDS]
     kept = times <= flow.t[-1]
-    points = [_pulled_back(evidence, theta) for theta in run.recorded[:RECORDS, 0][kept]]
+    points = [pulled_back(evidence, theta) for theta in run.recorded[:RECORDS, 0][kept]]
     flow_points = [manifold.coordinates.reduce(flow.sol(float(t))) for t in times[kept]]
     return LongRun(
         times=times[kept],

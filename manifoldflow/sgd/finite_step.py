@@ -1,6 +1,15 @@
-"""What label-noise SGD of a step size that is not small descends: the correction of S14, for the full batch."""
+"""The correction of S14: what label-noise SGD of a step size that is not small follows, for every way to draw samples
+whose steps are independent of each other.
+
+Write e = f - y to first order in the distance from M, h = 2 eta / n (2 eta for the full batch) and K = J J^T. The mean
+step within M at scattered points is a sum of H_i J_k^T weighted by the response R = S K over its value at small steps,
+with S the stationary covariance of the iterates across M in the frame of J^T. For steps of size 0, R = I and the sum is
+the gradient of F; `docs/sgd.md` has the derivation.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +19,10 @@ from ..compiled import geometry
 from ..errors import GeometryError, InputError
 from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
-from ..validation import Array, positive_number, real_array
+from ..validation import Array, one_of, positive_integer, positive_number, real_array
+
+_SAMPLINGS = ("replacement", "distinct")  # steps of "epochs" depend on each other
+_SINGULAR = "J J^T is singular on the corrected flow: M need not be a manifold there."
 
 
 @reproducible
@@ -21,7 +33,8 @@ def finite_step_sharpness(manifold: ZeroLossManifold, theta: ArrayLike, step_siz
 
     An eigenvalue lambda = 2 kappa of the loss's Hessian, kappa one of K, acts on the drift with 2 / (2 - eta lambda)
     times its share in F: across M the iterates scatter with variance eta sigma^2 / (1 - eta kappa), not eta sigma^2.
-    For one sample the full batch is the single-sample step. `theta` (m, d + p), a point of M.
+    With momentum beta it is F_eta' with eta' = eta / (1 + beta). Steps on some of the samples descend no function in
+    general: see `finite_step_gradient`. `theta` (m, d + p), a point of M.
 
     Raises `InputError` for a step size that is not stable at `theta`, eta kappa >= 1, and `GeometryError` off M.
 
@@ -37,37 +50,57 @@ def finite_step_sharpness(manifold: ZeroLossManifold, theta: ArrayLike, step_siz
     """
     W, eta = _checked(manifold, theta, step_size)
     work = _at(manifold, W)
-    return float(-2.0 / eta * np.sum(np.log1p(-eta * _stable_eigenvalues(work.K, eta))))
+    kappa = np.linalg.eigvalsh(work.K)
+    _require_stable(eta * kappa[-1], eta, "full-batch steps must be below 2 / lambda_max", 1.0 / kappa[-1])
+    return float(-2.0 / eta * np.sum(np.log1p(-eta * kappa)))
 
 
 @reproducible
-def finite_step_gradient(manifold: ZeroLossManifold, theta: ArrayLike, step_size: float) -> Array:
-    """Riemannian gradient of `finite_step_sharpness`, (m, d + p) float64.
+def finite_step_gradient(
+    manifold: ZeroLossManifold, theta: ArrayLike, step_size: float, *, batch_size: int | str = "full",
+    sampling: str = "replacement", momentum: float = 0.0,
+) -> Array:  # fmt: skip
+    """What SGD of step size eta follows in place of the gradient of F, (m, d + p) float64, on the scheme's own clock:
 
-        P_T (sum_i A_i^T alpha_ji),   alpha_ji = 4 H_ji sum_k (I - eta K)^{-1}_ik S_ik g_jk,   S_ik = A_i A_k^T
+        P_T (sum_i A_i^T alpha_ji),   alpha_ji = 4 H_ji sum_k R_ki S_ik g_jk,   S_ik = A_i A_k^T
 
-    Raises and source as there.
+    with the response R of the scheme, R = I + O(eta). Full batch: R = (I - eta K / (1 + beta))^{-1}, and this is the
+    gradient of `finite_step_sharpness`. Other batches: from the stationary second moments of the linearised steps,
+    which solve an n x n Lyapunov equation for each scheme; R is not symmetric then, and the field in general no
+    gradient. Exact in eta as the noise's size goes to 0.
+
+    `batch_size`, `sampling` ("replacement" or "distinct") and `momentum` as in `label_noise_sgd`. The correction is not
+    given for "epochs", whose steps depend on each other.
+
+    Raises `InputError` for a scheme outside its domain and for a step size at which the second moments grow;
+    `GeometryError` off M. Source: S14 for the full batch; `docs/sgd.md` for the others.
 
     >>> import manifoldflow as mf
     >>> man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=2), [[1.0, 0.0], [0.0, 1.0]], [2.0, 1.0])
     >>> theta = man.random_point(rng=0)
-    >>> bool(np.allclose(finite_step_gradient(man, theta, 1e-12), man.gradient(theta)))
+    >>> for options in ({}, {"batch_size": 1}, {"batch_size": 2, "sampling": "distinct", "momentum": 0.5}):
+    ...     print(np.allclose(finite_step_gradient(man, theta, 1e-12, **options), man.gradient(theta)))
+    True
+    True
     True
     """
     W, eta = _checked(manifold, theta, step_size)
-    return manifold.coordinates.expand(_gradient(manifold, W, eta))
+    return manifold.coordinates.expand(_gradient(manifold, W, eta, _scheme(manifold, batch_size, sampling, momentum)))
 
 
 @reproducible
 def finite_step_flow(
-    manifold: ZeroLossManifold, theta: ArrayLike, t: ArrayLike, step_size: float, rtol: float = 1e-9
-) -> Array:
-    """Points of the corrected flow dTheta/dt = -grad F_eta that starts at `theta`, (k, m, d + p), at the times `t`.
+    manifold: ZeroLossManifold, theta: ArrayLike, t: ArrayLike, step_size: float, rtol: float = 1e-9, *,
+    batch_size: int | str = "full", sampling: str = "replacement", momentum: float = 0.0,
+) -> Array:  # fmt: skip
+    """Points of the corrected flow dTheta/dt = -`finite_step_gradient` that starts at `theta`, (k, m, d + p), at the
+    times `t`.
 
     `t` (k,) ascending, >= 0, in the units of `sharpness_flow`: SGD's `sharpness_flow_time`. By SciPy's DOP853 with
-    relative tolerance `rtol`; the points are then projected onto M.
+    relative tolerance `rtol`; the points are then projected onto M. The other options are those of
+    `finite_step_gradient`.
 
-    Raises `InputError` for times that do not ascend from 0 on and as `finite_step_sharpness`; `GeometryError` where
+    Raises `InputError` for times that do not ascend from 0 on and as `finite_step_gradient`; `GeometryError` where
     the integration does not reach the last time.
 
     Source: Damian, Ma and Lee (2021); S14.
@@ -80,6 +113,7 @@ def finite_step_flow(
     True
     """
     W, eta = _checked(manifold, theta, step_size)
+    scheme = _scheme(manifold, batch_size, sampling, momentum)
     times = real_array("t", t, ndim=1)
     if times.size == 0 or times[0] < 0.0 or np.any(np.diff(times) <= 0.0):
         raise InputError("t must hold at least one time, ascend strictly and start at 0 or later.")
@@ -87,7 +121,7 @@ def finite_step_flow(
     points = W.ravel()[:, None]
     if end > 0.0:
         found = solve_ivp(
-            lambda _, w: -_gradient(manifold, w.reshape(W.shape), eta).ravel(),
+            lambda _, w: -_gradient(manifold, w.reshape(W.shape), eta, scheme).ravel(),
             (0.0, end), W.ravel(), "DOP853", times, rtol=positive_number("rtol", rtol), atol=1e-12,
         )  # fmt: skip
         if not found.success:
@@ -118,25 +152,95 @@ def _at(manifold: ZeroLossManifold, W: Array) -> geometry.Workspace:
     return work
 
 
-def _stable_eigenvalues(K: Array, eta: float) -> Array:
-    values = np.linalg.eigvalsh(K)
-    if not eta * values[-1] < 1.0:
-        raise InputError(
-            f"step_size = {eta:.3g} is not stable here: full-batch steps must be below 2 / lambda_max = "
-            f"{1.0 / values[-1]:.3g}. Take a smaller one."
-        )
-    return np.asarray(values)
-
-
-def _gradient(manifold: ZeroLossManifold, W: Array, eta: float) -> Array:
+def _gradient(manifold: ZeroLossManifold, W: Array, eta: float, scheme: _Scheme) -> Array:
     problem, work = manifold.problem, _at(manifold, W)
-    _stable_eigenvalues(work.K, eta)
-    inverse = np.linalg.inv(np.eye(len(work.K)) - eta * work.K)
-    weighted = work.g @ inverse  # sum_k P_ik g_jk for the own parameters, where S_ik = 1
-    weighted[0] = work.g[0] @ (inverse * problem.G)
+    response = scheme.response(work.K, eta)
+    weighted = work.g @ response  # sum_k R_ki g_jk for the own parameters, where S_ik = 1
+    weighted[0] = work.g[0] @ (response * problem.G)
     alpha = 4.0 * np.einsum("qrji,rji->qji", work.H, weighted)
     out = np.empty_like(W)
     geometry.assemble(alpha, problem.R, out)
     if geometry.project(W, problem, work, out, out) != 0:
-        raise GeometryError("J J^T is singular on the corrected flow: M need not be a manifold there.")
+        raise GeometryError(_SINGULAR)
     return out
+
+
+# --- the response of a scheme -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Scheme:
+    """How a step draws its samples: `batch` of n (n for all of them, with the gradient of the sum), and momentum."""
+
+    n: int
+    batch: int
+    distinct: bool
+    full: bool
+    momentum: float
+
+    def response(self, K: Array, eta: float) -> Array:
+        """R (n, n): S K over its value at small steps, sigma^2 eta / (b (1 - beta)), b = 1 for the full batch."""
+        kappa, U = np.linalg.eigh(K)
+        if self.full:
+            top = eta * kappa[-1] / (1.0 + self.momentum)
+            _require_stable(top, eta, "full-batch steps must be below 2 / lambda_max", eta / top)
+            return np.asarray((U / (1.0 - eta / (1.0 + self.momentum) * kappa)) @ U.T)
+        if not kappa[0] > self.n * np.finfo(float).eps * kappa[-1]:
+            raise GeometryError(_SINGULAR)
+        gain = self._gain(kappa, 2.0 * eta / self.n)
+        D = self._noise(gain, kappa, U, eta)
+        S = U @ (gain * (U.T @ (D[:, None] * U))) @ U.T
+        return S @ K * (self.batch * (1.0 - self.momentum) / eta)
+
+    def _gain(self, kappa: Array, h: float) -> Array:
+        """S_ab / D_ab in the eigenvectors of K, from the second moments M of (e_a, v_a) and (e_b, v_b), v the velocity:
+        M = A_a M A_b^T + the step's own variance. Without momentum this is, with c = `_excess` / b,
+
+            S_ab = (2 eta / b) D_ab / (kappa_a + kappa_b - (1 - c) h kappa_a kappa_b).
+        """
+        beta, ones = self.momentum, np.ones_like(kappa)
+        step = np.array([[1.0 - h * kappa, beta * ones], [-h * kappa, beta * ones]])  # A_a: (e, v) after the mean step
+        pairs = np.einsum("ija,klb->abikjl", step, step).reshape(kappa.size, kappa.size, 4, 4)
+        # A batch's gradient varies by what it has not averaged: the sampled part of the second moment of e.
+        pairs[..., :, 0] -= (self._excess / self.batch * h**2 * np.outer(kappa, kappa))[..., None]
+        moments = np.linalg.solve(np.eye(4) - pairs, np.ones((kappa.size, kappa.size, 4, 1)))
+        return np.asarray(h**2 * self.n / self.batch * moments[..., 0, 0])
+
+    @property
+    def _excess(self) -> float:
+        """b times the variance of a batch's mean, as a share of the variance between samples."""
+        return (self.n - self.batch) / (self.n - 1) if self.distinct and self.n > 1 else 1.0
+
+    def _noise(self, gain: Array, kappa: Array, U: Array, eta: float) -> Array:
+        """D (n,): second moment of (f_i - y_i - xi_i) at a use of sample i, for xi of variance 1.
+
+        The outputs' own scatter V_ii adds to the labels' noise, and is linear in D.
+        """
+        share = np.empty_like(U)  # of the noise at k in the scatter of output i
+        for i, row in enumerate(U):
+            weights = U * (row * kappa)
+            share[i] = self._excess * np.sum((weights @ gain) * weights, axis=1)
+        settles = bool(np.all(np.diag(gain) > 0.0))
+        growth = float(np.abs(np.linalg.eigvals(share)).max()) if settles else np.inf
+        rule = "the outputs' variance grows; for one sample a step the bound is 1 / max_i K_ii"
+        _require_stable(growth, eta, rule, float(1.0 / (U**2 @ kappa).max()))
+        return np.asarray(np.linalg.solve(np.eye(self.n) - share, np.ones(self.n)))
+
+
+def _scheme(manifold: ZeroLossManifold, batch_size: int | str, sampling: str, momentum: float) -> _Scheme:
+    beta = positive_number("momentum", momentum, allow_zero=True)
+    if beta >= 1.0:
+        raise InputError(f"momentum must be in [0, 1); got {momentum!r}.")
+    distinct = one_of("sampling", sampling, _SAMPLINGS) == "distinct"
+    full = isinstance(batch_size, str)
+    if full:
+        one_of("batch_size", batch_size, ("full",))
+    batch = manifold.n if full else positive_integer("batch_size", batch_size)
+    if distinct and batch > manifold.n:
+        raise InputError(f"batch_size must be at most n = {manifold.n} with sampling='distinct'; got {batch}.")
+    return _Scheme(manifold.n, batch, distinct, full, beta)
+
+
+def _require_stable(growth: float, eta: float, rule: str, bound: float) -> None:
+    if not growth < 1.0:
+        raise InputError(f"step_size = {eta:.3g} is not stable here: {rule} = {bound:.3g}. Take a smaller one.")

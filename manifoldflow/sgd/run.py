@@ -186,6 +186,7 @@ class _Simulation:
         self.n_steps = setting.sizes.n_steps
         self.chunk = _chunk(setting)
         self.saved_at = time.monotonic()
+        self._look()
 
     @property
     def taken(self) -> int:
@@ -197,6 +198,7 @@ class _Simulation:
         status = "finished"
         if self.checkpoint is not None:
             self.checkpoint.restore(self._put_back)
+            self._look()
         with ThreadPoolExecutor(max_workers=min(len(self.walkers), os.cpu_count() or 1)) as pool:
             try:
                 while self.taken < self.n_steps and status == "finished":
@@ -232,11 +234,17 @@ class _Simulation:
             if not future.result():
                 raise DivergenceError(self._divergence(walker))
         self.recorder.record(end, self.walkers)
+        if end - self.looked_at >= self.chunk:
+            self._look()
         if self.checkpoint is not None and time.monotonic() - self.saved_at >= self.checkpoint_seconds:
             self.checkpoint.save(self._snapshot())
             self.saved_at = time.monotonic()
         stop = self.callback is not None and self.callback(self._progress(end)) is True
         return "stopped" if stop and end < self.n_steps else "finished"
+
+    def _look(self) -> None:
+        """Keep where the runs are, for the bound that a divergence is told with."""
+        self.looked_at, self.points = self.taken, [walker.reduced() for walker in self.walkers]
 
     def _catch_up(self) -> None:
         """After an interrupt: every run to the step that the furthest has reached."""
@@ -254,14 +262,17 @@ class _Simulation:
 
     def _divergence(self, walker: Walker) -> str:
         setting = self.setting
+        number, full = self.walkers.index(walker), setting.draws.batch == 0
         bound = stable_step_size(setting.manifold, walker.start, setting.draws.batch, setting.momentum)
         size = float(setting.sizes.of(walker.taken, walker.taken + 1)[0])
+        then = largest_stable(setting.manifold, self.points[number], full, setting.momentum)
+        later = f", at step {self.looked_at} it was {then:.3g}" if self.looked_at else ""
         return (
             f"Label-noise SGD diverged at step_size = {size:.3g}: at step {walker.taken} of run "
-            f"{self.walkers.index(walker)} an output error passed {setting.limit:.1e}. "
+            f"{number} an output error passed {setting.limit:.1e}. "
             f"The stable bound at the starting point is {bound:.3g} (2 / largest Hessian eigenvalue of the sampled loss"
-            f"{', with this momentum' if setting.momentum else ''}); take a step size well below it, less noise, or "
-            "step_size='auto'."
+            f"{', with this momentum' if setting.momentum else ''}){later}; take a step size well below "
+            "it, less noise, or step_size='auto'."
         )
 
     def _result(self, status: str) -> SGDRun:

@@ -38,6 +38,20 @@ def test_a_schedule_that_grows_diverges_with_the_step_size_of_that_step(cubic):
     assert f"{stable_step_size(cubic.man, cubic.theta):.3g}" in str(caught.value)
 
 
+def test_a_late_divergence_names_the_bound_where_the_run_was_last_looked_at(cubic, monkeypatch):
+    # Along the flow the sharpness falls, so the bound has grown; a step size beyond both then diverges.
+    monkeypatch.setattr("manifoldflow.sgd.run._chunk", lambda setting: 10_000)
+    start = stable_step_size(cubic.man, cubic.theta)
+    options = {"noise": mf.LabelNoise(std=0.3), "rng": 4}
+    before = sgd(cubic, step_size=0.2 * start, n_steps=60_000, **options)
+    later = stable_step_size(cubic.man, before.theta[0])
+    assert later > 1.2 * start
+    with pytest.raises(DivergenceError) as caught:
+        sgd(cubic, step_size=lambda k: np.where(k < 65_000, 0.2 * start, 100 * start), n_steps=10**6, **options)
+    assert f"at the starting point is {start:.3g}" in str(caught.value)
+    assert f"at step 60000 it was {later:.3g}" in str(caught.value)
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_the_message_gives_the_bound_with_momentum(cubic, momentum):
     bound = stable_step_size(cubic.man, cubic.theta, 1, momentum)

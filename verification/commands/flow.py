@@ -50,6 +50,7 @@ def _rows(evidence: Evidence) -> list[tuple[str, ...]]:
 
 def _write(evidence: Evidence, out: Path) -> list[Path]:
     from verification.report.figures import figures
+    from verification.report.svg import standalone
 
     solution = evidence.flow
     numbers = write_arrays(
@@ -63,9 +64,4 @@ def _write(evidence: Evidence, out: Path) -> list[Path]:
     report = CaseReport(evidence.case.name, facts.facts(evidence), (), facts.series(evidence, ("minimum",)))
     names = ("sharpness.svg", "singular_values.svg")
     plots = zip(names, figures(report, "flow"), strict=True)
-    return [numbers] + [write_text(out / name, _standalone(svg)) for name, (_, svg) in plots]
-
-
-def _standalone(svg: str) -> str:
-    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return svg.replace("<svg", f"<svg {spaces}", 1) + "\n"
+    return [numbers] + [write_text(out / name, standalone(svg)) for name, (_, svg) in plots]

@@ -43,7 +43,8 @@ def _moves(case: CaseReport) -> bool:
     return sharpness.size > 2 and float(np.ptp(sharpness)) > 1e-9 * float(sharpness[0])
 
 
-def _axes(xlabel: str, ylabel: str, title: str) -> tuple[Figure, Axes]:
+def new_axes(xlabel: str, ylabel: str, title: str) -> tuple[Figure, Axes]:
+    """A figure of the usual size with a light grid."""
     figure = Figure(figsize=SIZE)
     FigureCanvasSVG(figure)
     axes = figure.add_axes((0.165, 0.15, 0.815, 0.76))  # fixed: a layout engine would draw everything twice
@@ -55,7 +56,7 @@ def _axes(xlabel: str, ylabel: str, title: str) -> tuple[Figure, Axes]:
 def decay(case: CaseReport) -> tuple[str, Figure]:
     """F - F* and |grad F| against flow time, with the rates that S13 and S4 predict."""
     flow, facts = case.series["flow"], case.facts
-    figure, axes = _axes("flow time t", "", "Sharpness and gradient norm")
+    figure, axes = new_axes("flow time t", "", "Sharpness and gradient norm")
     t = np.asarray(flow["t"])
     sharpness = np.asarray(flow["sharpness"])
     best = case.series["minimum"]["sharpness"] if "minimum" in case.series else float("inf")
@@ -67,12 +68,12 @@ def decay(case: CaseReport) -> tuple[str, Figure]:
     if not facts["failing_assumptions"]:
         _predictions(axes, t, flow, facts, best)
     _time_axis(axes, t)
-    _logarithmic(axes, "y")
+    logarithmic(axes, "y")
     axes.legend(fontsize=7.5, loc="lower left")
     return "Excess sharpness F - F* and gradient norm along the flow, and the bounds of S13 and S4 (dashed).", figure
 
 
-def _logarithmic(axes: Axes, *names: str) -> None:
+def logarithmic(axes: Axes, *names: str) -> None:
     """Logarithmic axes with a few labelled ticks: each label is a formula to typeset."""
     for name in names:
         axes.set(**{f"{name}scale": "log"})
@@ -84,7 +85,7 @@ def _logarithmic(axes: Axes, *names: str) -> None:
 def _time_axis(axes: Axes, t: Any) -> None:
     """Logarithmic, from the first step or 1e-9 of the whole."""
     first = float(t[t > 0.0][0]) if np.any(t > 0.0) else 1.0
-    _logarithmic(axes, "x")
+    logarithmic(axes, "x")
     axes.set_xlim(max(first, 1e-9 * float(t[-1])), max(float(t[-1]), 1.001 * first))
 
 
@@ -110,14 +111,14 @@ def _predictions(axes: Axes, t: Any, flow: dict[str, Any], facts: dict[str, Any]
 def singular_values(case: CaseReport) -> tuple[str, Figure]:
     """Singular values of Z against flow time."""
     flow = case.series["flow"]
-    figure, axes = _axes("flow time t", "singular value of Z", "Features along the flow")
+    figure, axes = new_axes("flow time t", "singular value of Z", "Features along the flow")
     t, values = np.asarray(flow["t"]), np.asarray(flow["singular_values"])
     for k, column in enumerate(values.T):
         kept = column > 1e-16 * values.max()
         axes.plot(t[kept], column[kept], color=BLUE if k == 0 else ORANGE, alpha=1.0 if k < 2 else 0.45,
                   label={0: "largest", 1: "the others"}.get(k))
     _time_axis(axes, t)
-    _logarithmic(axes, "y")
+    logarithmic(axes, "y")
     axes.legend(fontsize=7.5, loc="lower left")
     return "The largest singular values of the feature matrix Z along the flow; by S1 all but the first vanish.", figure
 
@@ -125,7 +126,7 @@ def singular_values(case: CaseReport) -> tuple[str, Figure]:
 def smallest_eigenvalue(case: CaseReport) -> tuple[str, Figure]:
     """Smallest Hessian eigenvalue against the gradient norm, with the region of S3."""
     found, facts = case.series["region"], case.facts
-    figure, axes = _axes("|grad F|", "smallest eigenvalue of Hess F", "Curvature and the region of S3")
+    figure, axes = new_axes("|grad F|", "smallest eigenvalue of Hess F", "Curvature and the region of S3")
     norms, values = np.asarray(found["gradient_norm"]), np.asarray(found["smallest_eigenvalue"])
     radius = facts["radius_kappa_2"]
     axes.axvspan(norms.min() / 3.0, 2.0 * radius, color=GREEN, alpha=0.12, label="region of S3, kappa <= 4")
@@ -134,7 +135,7 @@ def smallest_eigenvalue(case: CaseReport) -> tuple[str, Figure]:
     positive = values > 0.0
     axes.plot(norms[positive], values[positive], "o", color=BLUE, markersize=4, label="positive")
     axes.plot(norms[~positive], values[~positive], "s", color=RED, markersize=5, label="negative")
-    _logarithmic(axes, "x")
+    logarithmic(axes, "x")
     _signed_axis(axes, values, facts["convexity_kappa_2"])
     axes.axhline(0.0, color=GREY, linewidth=0.7)
     axes.legend(fontsize=7.5, loc="best")
@@ -156,7 +157,7 @@ def _signed_axis(axes: Axes, values: Any, bound: float) -> None:
 def noise_against_flow(case: CaseReport) -> tuple[str, Figure]:
     """Sharpness and disagreement of the units: one SGD run and the flow, in flow time."""
     found = case.series["noise"]["long"]
-    figure, axes = _axes("flow time t", "relative to the start", "Label-noise SGD and the flow")
+    figure, axes = new_axes("flow time t", "relative to the start", "Label-noise SGD and the flow")
     t, start = np.asarray(found["times"]), np.asarray(case.series["flow"]["sharpness"])[0]
     for name, colour, values, flow_values in (
         ("F", BLUE, np.asarray(found["sharpness"]) / start, np.asarray(found["flow_sharpness"]) / start),
@@ -173,7 +174,7 @@ def noise_against_flow(case: CaseReport) -> tuple[str, Figure]:
 def order(case: CaseReport) -> tuple[str, Figure]:
     """Error against step size, log-log, with the fitted line."""
     found = case.series["noise"]["errors"]
-    figure, axes = _axes("step size", "distance from the flow", "Error against step size")
+    figure, axes = new_axes("step size", "distance from the flow", "Error against step size")
     etas, bias, scatter = (np.asarray(found[name]) for name in ("step_sizes", "bias", "scatter"))
     low, high = found["order_interval"]
     axes.plot(etas, bias, "o", color=BLUE, label=f"mean of the runs, order {found['order']:.2f} [{low:.2f}, {high:.2f}]")
@@ -182,7 +183,7 @@ def order(case: CaseReport) -> tuple[str, Figure]:
     for values, slope, colour in ((bias, 1.0, BLUE), (scatter, found["scatter_order"], ORANGE)):
         if np.all(values > 0.0):
             axes.plot(etas, np.exp(np.mean(np.log(values))) * (etas / centre) ** slope, "--", color=colour, linewidth=1.0)
-    _logarithmic(axes, "x", "y")
+    logarithmic(axes, "x", "y")
     for axis, values in ((axes.xaxis, etas), (axes.yaxis, _spaced(bias, scatter))):
         axis.set_ticks(values, [f"{value:.2g}" for value in values])
     axes.legend(fontsize=7.5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from html import escape as _escape
 
 from verification.records import CaseReport, Check, Verdict
@@ -10,29 +9,11 @@ from verification.results import VerificationReport, versions
 from verification.statements import STATEMENTS
 from verification.tables import number, positive, summary
 
+from .document import document, escape, header, plots
 from .figures import figures
-from .style import STYLE
 from .svg import formula_svg
 
 _SYMBOLS = {"holds": "&#10003;", "fails": "&#10007;", "does not apply": "&ndash;", "inconclusive": "?"}
-
-
-_SIGNS = (
-    ("phi'''", "\u03c6\u2034"), ("phi''", "\u03c6\u2033"), ("phi'", "\u03c6\u2032"), (r"phi\^-1", "\u03c6\u207b\u00b9"),
-    (r"\bphi\b", "\u03c6"), ("rho1", "\u03c1\u2081"), ("rho2", "\u03c1\u2082"), (r"\blambda_", "\u03bb_"), (r"\bkappa\b", "\u03ba"), (r"\bbeta\b", "\u03b2"),
-    (r"\bmu\b", "\u03bc"), (r"\beps\b", "\u03b5"), (r"\|\^2", "|\u00b2"), ("<=", "\u2264"), (">=", "\u2265"),
-)  # fmt: skip
-
-
-def escape(text: str) -> str:
-    """Text for HTML, with Greek letters and signs where the plain text of the table spells them out.
-
-    >>> escape("mu of many multipliers <= rho1 in steps of eps")
-    '\u03bc of many multipliers \u2264 \u03c1\u2081 in steps of \u03b5'
-    """
-    for pattern, sign in _SIGNS:
-        text = re.sub(pattern, sign, text)
-    return _escape(text)
 
 
 def page(report: VerificationReport, command: str = "") -> str:
@@ -40,34 +21,14 @@ def page(report: VerificationReport, command: str = "") -> str:
     body = [_head(report, command), _summary(report), _statements()]
     body += [_case(case, k) for k, case in enumerate(report.cases)]
     body.append(_foot(command))
-    return _FRAME.format(style=STYLE, body="\n".join(body))
-
-
-_FRAME = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>manifoldflow: verification</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
+    return document("manifoldflow: verification", body)
 
 
 def _head(report: VerificationReport, command: str) -> str:
     counts = summary(report)
     stopped = " The run was interrupted; what follows was finished before." if report.interrupted else ""
-    shown = f"<p><code>{_escape(command)}</code></p>" if command else ""
-    return (
-        f"<header><h1>Verification of sharpness minimisation</h1>{shown}"
-        f'<p class="lead">{len(report.verdicts)} verdicts on {len(report.cases)} cases: {counts}.{stopped}</p></header>'
-    )
+    lead = f"{len(report.verdicts)} verdicts on {len(report.cases)} cases: {counts}.{stopped}"
+    return header("Verification of sharpness minimisation", command, lead)
 
 
 def _summary(report: VerificationReport) -> str:
@@ -106,10 +67,9 @@ def _statements() -> str:
 
 
 def _case(case: CaseReport, k: int) -> str:
-    plots = "".join(f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" for caption, svg in figures(case, f"c{k}"))
     verdicts = "".join(_verdict(verdict, f"case-{k}-{verdict.statement}") for verdict in case.verdicts)
     return (
-        f'<section id="case-{k}"><h2>{_escape(case.name)}</h2>{_facts(case)}<div class="plots">{plots}</div>'
+        f'<section id="case-{k}"><h2>{_escape(case.name)}</h2>{_facts(case)}{plots(figures(case, f"c{k}"))}'
         f"{verdicts}</section>"
     )
 

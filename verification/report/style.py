@@ -39,6 +39,7 @@ dd { margin-left: 0; }
 .formula svg { height: auto; max-width: none; display: block; }
 .formula svg path, .formula svg use { fill: currentColor; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 0.9rem; margin: 1rem 0; }
+.plots figure:only-child { max-width: 640px; }
 figure { margin: 0; background: #ffffff; color: #1b1b1b; border: 1px solid var(--line); border-radius: 0.5rem; padding: 0.5rem; }
 figure svg { width: 100%; height: auto; display: block; }
 figcaption { font-size: 0.85rem; color: #4a4a4a; }

@@ -32,6 +32,12 @@ def figure_svg(figure: Figure, name: str, description: str) -> str:
     return _element(_render(figure), name, description)
 
 
+def standalone(svg: str) -> str:
+    """An `<svg>` element as a file of its own."""
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return svg.replace("<svg", f"<svg {spaces}", 1) + "\n"
+
+
 @lru_cache(maxsize=64)
 def formula_svg(latex: str, name: str) -> str:
     """A formula as an `<svg>` element, with its LaTeX as the text alternative."""
