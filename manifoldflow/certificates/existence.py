@@ -20,7 +20,7 @@ from ..validation import Array, instance, positive_number
 from .features import Ball
 from .interval import INF, LARGEST, Interval, interval
 from .linear import distance_from_identity, hadamard_gram, product, row_sum_norm
-from .record import Certificate, above, below
+from .record import Certificate, above
 
 _FAR = 1e-9  # relative distance from which the computed nearest point is the better way
 _GROWTH = (1.0625, 1.5, 3.0, 10.0, 100.0)  # of rho over |g(0)|
@@ -89,7 +89,7 @@ class _Proof(NamedTuple):
 def _claim(found: float, wanted: float | None) -> str:
     if wanted is None and found == INF:
         return "a point with f = y exactly lies near theta"
-    distance = above(found, 4) if wanted is None else below(wanted, 17)
+    distance = above(found, 4) if wanted is None else above(wanted, 17)
     return f"a point with f = y exactly lies within {distance} of theta"
 
 

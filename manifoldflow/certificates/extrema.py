@@ -44,10 +44,10 @@ class Minimum:
         """Why no positive lower bound is proved, with the part of the interval that is at fault."""
         low, high = self.place
         if self.value.high <= 0.0:
-            return f"{self.quantity} <= {above(self.value.high)} at z = {self.attained_at!r}"
+            return f"{self.quantity} <= {above(self.value.high, 7)} at z = {self.attained_at!r}"
         if self.value.low == -INF:
             return f"{self.quantity} has no bound on [{low:.6g}, {high:.6g}] (not defined, or too large to enclose there)"
-        return f"{self.quantity} is only known to be >= {below(self.value.low)} on [{low!r}, {high!r}]"
+        return f"{self.quantity} is only known to be >= {below(self.value.low, 7)} on [{low!r}, {high!r}]"
 
 
 def minimum(

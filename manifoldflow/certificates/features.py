@@ -68,6 +68,11 @@ class ExactData:
         """Fixed coefficients, (m, n)."""
         return Interval(self.manifold.a)
 
+    @cached_property
+    def scale(self) -> Interval:
+        """a_ji^2 s_i, (m, n): what the squared slopes count in F."""
+        return self.a.power(2) * self.s
+
     @property
     def equal_weights(self) -> bool:
         """Whether all units of a sample have the same coefficient."""
@@ -114,7 +119,7 @@ class Ball:
     @cached_property
     def sharpness(self) -> Interval:
         """F = 2 sum a^2 phi'^2 s, what tr D^2 L is on M."""
-        return 2.0 * (self.slopes.power(2) * self.data.s).sum()
+        return 2.0 * (self.phi[1].power(2) * self.data.scale).sum()
 
     def slope_at(self, z: Interval) -> Interval:
         """phi' at other pre-activations."""
