@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import assumptions
@@ -12,14 +11,15 @@ from ..errors import CertificateError
 from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
 from ..validation import instance, positive_number
-from .arithmetic import Arithmetic, Float64Intervals, arithmetic as arithmetic_named, has_arb
+from .arithmetic import Arithmetic, Float64Intervals, has_arb
+from .arithmetic import arithmetic as arithmetic_named
+from .barriers import barrier, slope_limit
 from .extrema import Minimum, maximum_size, minimum
 from .features import Ball
 from .interval import INF, Interval
 from .quantities import derivative, ratio, tilt
 from .record import Certificate, Enclosure, smallest
 
-_OUTWARD = (1e-14, 1e-12, 1e-9, 1e-6, 1e-3)  # how far beyond the computed end a barrier is looked for
 _NOTHING = Enclosure(-INF, INF)
 _MORE = "Arb may decide it: pip install 'manifoldflow[certify]' and arithmetic='arb'"
 
@@ -138,35 +138,20 @@ def _confinement(ball: Ball, chosen: Arithmetic) -> tuple[tuple[float, float], C
     """The interval, and whether both of its ends are barriers."""
     z, manifold = ball.z, ball.data.manifold
     low, high = float(z.lo.min()), float(z.hi.max())
-    limit = slope_limit(ball)
+    limit = slope_limit(ball.sharpness, ball.data)
     seen = assumptions.reduced_constants(manifold, manifold.coordinates.reduce(ball.theta))
     claim = "no pre-activation leaves the interval along the flow"
     if not seen.confined:
         reason = "|phi'| was not seen to exceed what F allows on both sides, so there may be no such interval"
         return (low, high), Certificate("confinement", False, claim, reason, chosen.description)
-    ends = [_barrier(ball, end, sign, limit, chosen) for end, sign in zip(seen.interval, (-1.0, 1.0), strict=True)]
+    unit = manifold.network.unit
+    ends = [barrier(unit, end, sign, limit, chosen) for end, sign in zip(seen.interval, (-1.0, 1.0), strict=True)]
     if ends[0] is None or ends[1] is None or not (ends[0] <= low and high <= ends[1]):
         side = "left" if ends[0] is None or ends[0] > low else "right"
         reason = f"no point on the {side} was found where |phi'| > {limit:.6g} is proved"
         return (low, high), Certificate("confinement", False, claim, reason, chosen.description)
     claim = f"no pre-activation leaves [{ends[0]!r}, {ends[1]!r}] along the flow"
     return (ends[0], ends[1]), Certificate("confinement", True, claim, "", chosen.description)
-
-
-def slope_limit(ball: Ball) -> float:
-    """An upper bound of sqrt(F / (2 s_i a_ji^2)), which |phi'(z_ji)| cannot exceed while F does not grow (S7)."""
-    weight = smallest(ball.data.scale).interval
-    return float((ball.sharpness / (2.0 * weight)).sqrt().hi)
-
-
-def _barrier(ball: Ball, end: float, sign: float, limit: float, chosen: Arithmetic) -> float | None:
-    """A point at the computed end, or a little beyond, where |phi'| exceeds the limit."""
-    unit = ball.data.manifold.network.unit
-    steps = np.array([0.0, *_OUTWARD, *(-step for step in _OUTWARD[:2])])
-    points = end + sign * steps * max(1.0, abs(end))
-    slopes = chosen.enclose(derivative(unit, 1).program, Interval(points))["value"]
-    outside = np.flatnonzero(slopes.mig > limit)
-    return float(points[outside[0]]) if outside.size else None
 
 
 # --- extrema --------------------------------------------------------------------------------------
