@@ -1,4 +1,4 @@
-"""The two rigorous arithmetics that a program can be evaluated in: float64 intervals, and Arb's balls where installed."""
+"""The two rigorous arithmetics that a program is evaluated in: float64 intervals, and Arb's balls where installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points that no pre-activation crosses, because |phi'| is too large there (S7), and whether it stays so beyond them."""
+"""Points that no pre-activation crosses, because |phi'| is too large there (S7), and whether it stays large beyond."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .record import smallest
 
 _OUTWARD = (0.0, 1e-14, 1e-12, 1e-9, 1e-6, 1e-3, -1e-14, -1e-12)  # where a barrier is looked for, from the computed end
 _FAR = (0.0, 1.0, 4.0, 16.0, 256.0, 1e4, 1e8)  # distances from which on |phi'| is shown to grow
-_HIGHEST = 6
+_HIGHEST = 8
 
 
 def slope_limit(sharpness: Interval, data: ExactData) -> float:

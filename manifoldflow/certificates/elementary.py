@@ -91,8 +91,8 @@ def _with_remainder(terms: list[Fraction], remainder: tuple[Fraction, Fraction])
 @cache
 def _exp_series() -> list[Interval]:
     """|r| < 0.36: the Lagrange form of the remainder has exp(xi) between 0.69 and 1.44."""
-    last = Fraction(1, factorial(14))
-    return _with_remainder([Fraction(1, factorial(k)) for k in range(14)], (last * Fraction(2, 3), last * Fraction(3, 2)))
+    remainder = Fraction(2, 3 * factorial(14)), Fraction(3, 2 * factorial(14))
+    return _with_remainder([Fraction(1, factorial(k)) for k in range(14)], remainder)
 
 
 def _exp_at(x: Array) -> Interval:

@@ -46,7 +46,7 @@ class Minimum:
         if self.value.high <= 0.0:
             return f"{self.quantity} <= {above(self.value.high, 7)} at z = {self.attained_at!r}"
         if self.value.low == -INF:
-            return f"{self.quantity} has no bound on [{low:.6g}, {high:.6g}] (not defined, or too large to enclose there)"
+            return f"{self.quantity} has no bound on [{low!r}, {high!r}]: it is not defined there, or too large"
         return f"{self.quantity} is only known to be >= {below(self.value.low, 7)} on [{low!r}, {high!r}]"
 
 

@@ -107,7 +107,7 @@ def _refused(data: ExactData, chosen: Arithmetic, reason: str) -> FlattestEnclos
 
 def _enclosed(data: ExactData, Z: Interval, reason: str, chosen: Arithmetic) -> FlattestEnclosure:
     sharpness = Enclosure.of(_sharpness(data, Z, chosen))
-    claim = f"{_CLAIM}: F* = {sharpness.within(12)}, pre-activations within {above(float(Z.radius.max()))}"
+    claim = f"{_CLAIM}: F* = {sharpness.within(12)}, pre-activations to {above(float(Z.radius.max()))}"
     certificate = Certificate("flattest point", not reason, claim, reason, chosen.description)
     return FlattestEnclosure(certificate, Z.lo, Z.hi, sharpness, INF)
 

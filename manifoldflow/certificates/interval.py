@@ -135,9 +135,11 @@ class Interval:
         """The power with a whole exponent >= 1, each number with itself: (x)^2 is not x times another x."""
         if exponent % 2 == 0:
             return Interval(_power(self.mig, exponent, upwards=False), _power(self.mag, exponent, upwards=True))
-        lo = np.where(self.lo >= 0.0, _power(np.abs(self.lo), exponent, False), -_power(np.abs(self.lo), exponent, True))
-        hi = np.where(self.hi >= 0.0, _power(np.abs(self.hi), exponent, True), -_power(np.abs(self.hi), exponent, False))
-        return Interval(lo, hi)
+        lo, hi = np.abs(self.lo), np.abs(self.hi)
+        return Interval(
+            np.where(self.lo >= 0.0, _power(lo, exponent, upwards=False), -_power(lo, exponent, upwards=True)),
+            np.where(self.hi >= 0.0, _power(hi, exponent, upwards=True), -_power(hi, exponent, upwards=False)),
+        )
 
     def sqrt(self) -> Interval:
         """The square root; the whole line where the interval has negative numbers."""
@@ -218,7 +220,7 @@ def _sum(x: Array, y: Array, *, upwards: bool) -> Array:
 
 
 def _corners(operation: Callable[[Array, Array], Array], x: Interval, y: Interval) -> Interval:
-    """Product or quotient: extreme at the corners. A nought times an infinite end is nought: that end is only a bound."""
+    """Product or quotient: extreme at the corners. Nought times an infinite end is nought: that end is only a bound."""
     pairs = [(x.lo, y.lo), (x.lo, y.hi), (x.hi, y.lo), (x.hi, y.hi)]
     with np.errstate(all="ignore"):
         found = [operation(a, b) for a, b in pairs]
@@ -246,12 +248,12 @@ def _exact_noughts(
     return np.maximum(lo, np.minimum.reduce(lows)), np.minimum(hi, np.maximum.reduce(highs))
 
 
-def _power(x: Array, exponent: int, upwards: bool) -> Array:
+def _power(x: Array, exponent: int, *, upwards: bool) -> Array:
     """A power of numbers >= 0 rounded in one direction, by repeated squaring."""
     if exponent == 1:
         return x
     with np.errstate(all="ignore"):
-        half = _power(x, exponent // 2, upwards)
+        half = _power(x, exponent // 2, upwards=upwards)
         value = _rounded(half * half, upwards)
         if exponent % 2:
             value = _rounded(value * x, upwards)

@@ -1,7 +1,7 @@
 """Linear algebra with proved errors: products of interval matrices, smallest eigenvalues, residuals of inverses.
 
-Products use the BLAS. Assumed of it: an entry of a product is a sum of k products, added in any order, fused or not, and
-never by a fast (Strassen-like) method. Then its error is at most gamma = k u/(1 - k u), u = 2^-53, times the product of
+Products use the BLAS. Assumed of it: an entry of a product is a sum of k products, added in any order, fused or not,
+and never by a fast (Strassen-like) method. Then its error is at most gamma = k u/(1 - k u), u = 2^-53, times the product of
 the absolute values (Higham, Accuracy and Stability of Numerical Algorithms, section 3.5), and k times the smallest
 float64 for underflow. Nothing is assumed of factorisations: they are multiplied out and the rest is bounded.
 """

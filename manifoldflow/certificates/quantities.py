@@ -31,9 +31,6 @@ class Quantity:
     program: Program
 
 
-PRIMES = ("phi", "phi'", "phi''", "phi'''", "phi''''", "phi^(5)", "phi^(6)")
-
-
 @lru_cache(maxsize=256)
 def derivative(unit: UnitFunction, order: int) -> Quantity:
     """The derivative of phi of that order.
@@ -51,7 +48,7 @@ def derivative(unit: UnitFunction, order: int) -> Quantity:
     value <- %6
     slope <- %8
     """
-    return Quantity(PRIMES[order], _program({"value": _phi(unit, order), "slope": _phi(unit, order + 1)}))
+    return Quantity(f"phi^({order})" if order > 3 else "phi" + order * "'", _program({"value": _phi(unit, order), "slope": _phi(unit, order + 1)}))
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Where A1 fails (S11): is the rank-one point a minimum or a maximum in a sample's features, and where does that change?"""
+"""Where A1 fails (S11): is the rank-one point a minimum or a maximum in a sample's features, and where that changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ..errors import InputError
 from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
 from ..validation import Array, instance, real_array
-from .arithmetic import Arithmetic, arithmetic as arithmetic_named
+from .arithmetic import Arithmetic
+from .arithmetic import arithmetic as arithmetic_named
 from .extrema import minimum, negative
 from .features import ExactData
 from .interval import Interval
@@ -27,9 +28,9 @@ _SCAN = np.concatenate([-np.logspace(4, -6, 4001), [0.0], np.logspace(-6, 4, 400
 class RankOnePoint:
     """What the rank-one point z_ji = phi^{-1}(y_i / sum_j a_j) is in the features of each sample.
 
-    `kinds` has one of "minimum", "maximum" (both strict), "undecided", "none" for each sample; `z` and `curvature` = E_ji
-    enclose the features and the Hessian's weights, (n,). The certificate claims that F has a strict local maximum at
-    the rank-one point along all moves of at least one sample's features.
+    `kinds` has one of "minimum", "maximum" (both strict), "undecided", "none" for each sample; `z` and `curvature`
+    enclose the features and the Hessian's weights E_ji, (n,). The certificate claims that F has a strict local maximum
+    at the rank-one point along all moves of at least one sample's features.
     """
 
     certificate: Certificate
@@ -42,8 +43,8 @@ class RankOnePoint:
 def rank_one_point(manifold: ZeroLossManifold, *, arithmetic: str = "float64", bits: int = 128) -> RankOnePoint:
     """Prove, sample by sample, whether F has a strict minimum or maximum at the rank-one point.
 
-    It is critical for every activation. There E_ji = 4 a^2 s_i phi' phi''', so a move of the features of sample i alone,
-    exists when the samples are independent and there are two units, changes F by E_ji |u|^2 / 2 to second order.
+    It is critical for every activation. There E_ji = 4 a^2 s_i phi' phi''', so a move of the features of one sample, for
+    which the samples must be independent and the units two or more, changes F by sum_j E_ji u_ji^2 / 2 to second order.
 
     Args:
         manifold: the zero-loss manifold, with units a*phi(z) and equal output weights.
@@ -70,9 +71,11 @@ def rank_one_point(manifold: ZeroLossManifold, *, arithmetic: str = "float64", b
         raise InputError("The rank-one point is critical only for equal output weights; these differ between units.")
     z, exists = rank_one_features(data, chosen)
     found = chosen.enclose(derivatives(manifold.network.unit, 3), z)
+    # The derived E where all units agree: then C = 0.
     curvature = 4.0 * data.scale[0] * (found["1"] * found["3"])
     kinds = tuple(_kind(*ends) for ends in zip(curvature.lo, curvature.hi, exists, strict=True))
-    return RankOnePoint(_maximum(data, kinds, curvature, chosen), kinds, z, curvature)
+    regular = bool((found["1"].mig > 0.0).all())
+    return RankOnePoint(_maximum(data, kinds, curvature, regular, chosen), kinds, z, curvature)
 
 
 def rank_one_features(data: ExactData, chosen: Arithmetic) -> tuple[Interval, Array]:
@@ -100,18 +103,22 @@ def _kind(low: float, high: float, exists: bool) -> str:
     return "minimum" if low > 0.0 else "maximum" if high < 0.0 else "undecided"
 
 
-def _maximum(data: ExactData, kinds: tuple[str, ...], curvature: Interval, chosen: Arithmetic) -> Certificate:
+def _maximum(
+    data: ExactData, kinds: tuple[str, ...], curvature: Interval, regular: bool, chosen: Arithmetic
+) -> Certificate:
     name, m = "rank-one maximum", data.manifold.m
     at = [i for i, kind in enumerate(kinds) if kind == "maximum"]
     claim = "the rank-one point is a strict local maximum of F in the features of a sample"
     if not at:
         counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("minimum", "undecided", "none") if kind in kinds)
-        proved_wrong = all(kind == "minimum" for kind in kinds)
-        return Certificate(name, False, claim, f"of the {len(kinds)} samples: {counts}", chosen.description, proved_wrong)
+        reason, opposite = f"of the {len(kinds)} samples: {counts}", all(kind == "minimum" for kind in kinds)
+        return Certificate(name, False, claim, reason, chosen.description, refuted=opposite)
     i = min(at, key=lambda k: float(curvature.hi[k]))
     claim = f"the rank-one point is a strict local maximum of F in the features of {len(at)} of {len(kinds)} samples; "
     claim += f"in those of sample {i}, E = {Enclosure.of(curvature[i])}"
     reason = "" if m > 1 else "there is only one unit, so that the features of a sample cannot move"
+    if not regular:
+        reason = "phi' is not proved to differ from 0 at every sample, so that J J^T may be singular there"
     if not data.mu.is_positive:
         reason = "the samples are not proved to be independent, so that the features of one may not move alone"
     return Certificate(name, not reason, claim, reason, chosen.description)
@@ -190,7 +197,7 @@ def _why_incomplete(
     rising = minimum(slope, *bound, chosen, stop=_is_decided)
     if rising.value.is_positive or minimum(negative(slope), *bound, chosen, stop=_is_decided).value.is_positive:
         return ""
-    return f"phi' is not proved to keep its sign there ({rising.why_not_positive()}), so a value may belong to several z"
+    return f"phi' is not proved to keep its sign ({rising.why_not_positive()}), so a value may belong to several z"
 
 
 def _is_decided(lower: float, upper: float) -> bool:

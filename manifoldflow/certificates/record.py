@@ -1,4 +1,4 @@
-"""What every certificate returns beside its numbers: a claim, whether it is proved, by which arithmetic, and why not."""
+"""What every certificate returns beside its numbers: a claim, whether it is proved, by which arithmetic, or why not."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _polished(quantity: Quantity, target: Interval, guess: Array, arithmetic: Ar
 
 @dataclass(frozen=True, eq=False)
 class Zeros:
-    """Zeros of a function over [low, high]: `simple` enclosures of exactly one each, `undecided` parts that may hold more.
+    """Zeros of a function over [low, high]: `simple` enclosures of exactly one each, `undecided` parts that may hold any.
 
     Everything else is proved to hold none; `identically` says that the function was only ever enclosed as [0, 0].
     """
@@ -81,7 +81,7 @@ class Zeros:
 
 
 def all_zeros(quantity: Quantity, low: float, high: float, arithmetic: Arithmetic) -> Zeros:
-    """Every zero of a quantity in [low, high], by bisection: a part holds none, one (its slope keeps a sign), or is halved.
+    """Every zero of a quantity in [low, high], by bisection: a part holds none, or one as its slope keeps its sign.
 
     >>> from derivations import UnitFunction
     >>> from .arithmetic import Float64Intervals
