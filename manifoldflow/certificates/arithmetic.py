@@ -66,7 +66,7 @@ def _apply(instruction: Instruction, known: list[Interval], z: Interval, program
     operands = [known[k] for k in instruction.operands]
     if operation == "pow":
         exponent = program.instructions[instruction.operands[1]].payload
-        return _raise(*operands, exponent)
+        return _raise(operands[0], operands[1], exponent)
     if operation in FUNCTIONS:
         return FUNCTIONS[operation](*operands)
     if operation not in _RINGS:
@@ -185,7 +185,7 @@ def _rounded_out(ball: Any) -> tuple[float, float]:
     if not ball.is_finite():
         return -INF, INF
     # Conversion rounds a number that need not be a float64, in a direction that is not documented: one step more.
-    return float(down(np.float64(float(ball.lower())))), float(up(np.float64(float(ball.upper()))))
+    return float(down(float(ball.lower()))), float(up(float(ball.upper())))
 
 
 def has_arb() -> bool:

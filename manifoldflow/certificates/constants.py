@@ -104,6 +104,7 @@ def enclose_constants(
 
     Source: S3-S7, S13.
 
+    >>> import numpy as np
     >>> import manifoldflow as mf
     >>> man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=4), np.eye(2), [1.0, 2.0])
     >>> found = enclose_constants(man, man.random_point(rng=0))

@@ -239,7 +239,7 @@ def _erf_at(x: Array) -> Interval:
     for k in range(last, 0, -1):
         total = 1.0 + t / float(2 * k + 1) * total
     value = 2.0 * point / PI.sqrt() * _exp(-square) * total
-    return _clipped(where(x <= 6.0, value, Interval(float(down(np.float64(1.0))), 1.0)), 0.0, 1.0)
+    return _clipped(where(x <= 6.0, value, Interval(down(1.0), 1.0)), 0.0, 1.0)
 
 
 # --- angles ---------------------------------------------------------------------------------------

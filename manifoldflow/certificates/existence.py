@@ -19,7 +19,7 @@ from ..reproducible import reproducible
 from ..validation import Array, instance, positive_number
 from .features import Ball
 from .interval import INF, LARGEST, Interval, interval
-from .linear import distance_from_identity, hadamard_gram, product, row_sum_norm
+from .linear import distance_from_identity, hadamard_gram, inverse, product, row_sum_norm
 from .record import Certificate, above
 
 _FAR = 1e-9  # relative distance from which the computed nearest point is the better way
@@ -113,11 +113,8 @@ def _around(centre: Ball) -> _Proof:
     if not (np.isfinite(size) and np.isfinite(B).all()):
         return _Proof(INF, INF, "the activation cannot be enclosed at theta's pre-activations; is it real there?")
     gram = hadamard_gram(interval(B), interval(B), G)
-    try:
-        R = np.linalg.inv(gram.mid)
-    except np.linalg.LinAlgError:
-        return _Proof(INF, INF, "J J^T is singular to rounding")
-    if not np.isfinite(R).all():
+    R = inverse(gram.mid)
+    if R is None:
         return _Proof(INF, INF, "J J^T is singular to rounding")
     for growth in _GROWTH:
         q = _contraction(centre, B, R, growth * size)

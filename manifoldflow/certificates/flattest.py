@@ -174,14 +174,14 @@ def _why_not_global(data: ExactData, Z: Interval, chosen: Arithmetic) -> str:
     seen, confined = confinement(manifold, Z.mid, limit)
     if not confined:
         return "|phi'| was not seen to exceed what F* allows on both sides"
-    ends = [barrier(unit, end, sign, limit, chosen) for end, sign in zip(seen, (-1.0, 1.0), strict=True)]
-    if ends[0] is None or ends[1] is None or not (ends[0] < Z.lo.min() and Z.hi.max() < ends[1]):
+    low, high = (barrier(unit, end, sign, limit, chosen) for end, sign in zip(seen, (-1.0, 1.0), strict=True))
+    if low is None or high is None or not (low < Z.lo.min() and Z.hi.max() < high):
         return f"no interval around the pre-activations was found at whose ends |phi'| > {above(limit)} is proved"
     for order in (1, 3):
-        found = minimum(derivative(unit, order), ends[0], ends[1], chosen)
+        found = minimum(derivative(unit, order), low, high, chosen)
         if not found.value.is_positive:
             return f"A1 is not proved: {found.why_not_positive()}"
-    for end, sign in zip(ends, (-1.0, 1.0), strict=True):
+    for end, sign in ((low, -1.0), (high, 1.0)):
         if not stays_beyond(unit, end, sign, limit, chosen):
             side = "below" if sign < 0 else "above"
             return f"phi' > {above(limit)} is not proved for all z {side} {end!r}: an equally flat point may be there"

@@ -14,12 +14,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import CertificateError
 from ..validation import Array
 
 INF = np.inf
+Mask = NDArray[np.bool_]
 LARGEST = float(np.finfo(float).max)
 SMALLEST = 5e-324
 _SAFE = 1e300  # below it no intermediate of an error-free sum overflows
@@ -39,14 +40,14 @@ def check_machine() -> None:
         )
 
 
-def down(x: Array) -> Array:
+def down(x: Array | float) -> Array:
     """The next smaller float64, entrywise."""
-    return np.nextafter(x, -INF)
+    return np.asarray(np.nextafter(x, -INF))
 
 
-def up(x: Array) -> Array:
+def up(x: Array | float) -> Array:
     """The next larger float64, entrywise."""
-    return np.nextafter(x, INF)
+    return np.asarray(np.nextafter(x, INF))
 
 
 class Interval:
@@ -189,10 +190,10 @@ def exactly(number: Fraction) -> Interval:
     True
     """
     try:
-        near = np.float64(number.numerator / number.denominator)
+        near = number.numerator / number.denominator
     except OverflowError:
         return Interval(LARGEST, INF) if number > 0 else Interval(-INF, -LARGEST)
-    below, above = Fraction(float(near)) <= number, Fraction(float(near)) >= number
+    below, above = Fraction(near) <= number, Fraction(near) >= number
     return Interval(near if below else down(near), near if above else up(near))
 
 

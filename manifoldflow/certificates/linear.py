@@ -1,9 +1,9 @@
 """Linear algebra with proved errors: products of interval matrices, smallest eigenvalues, residuals of inverses.
 
 Products use the BLAS. Assumed of it: an entry of a product is a sum of k products, added in any order, fused or not,
-and never by a fast (Strassen-like) method. Then its error is at most gamma = k u/(1 - k u), u = 2^-53, times the product of
-the absolute values (Higham, Accuracy and Stability of Numerical Algorithms, section 3.5), and k times the smallest
-float64 for underflow. Nothing is assumed of factorisations: they are multiplied out and the rest is bounded.
+and never by a fast (Strassen-like) method. Then its error is at most gamma = k u/(1 - k u), u = 2^-53, times the
+product of the absolute values (Higham, Accuracy and Stability of Numerical Algorithms, section 3.5), and k times the
+smallest float64 for underflow. Nothing is assumed of factorisations: they are multiplied out and the rest is bounded.
 """
 
 from __future__ import annotations
@@ -131,12 +131,12 @@ def smallest_eigenvalue_bound(A: Interval) -> float:
     for _ in range(6):
         shift = float(values[0]) - margin
         try:
-            L = np.linalg.cholesky(middle - shift * np.eye(n))
+            L = np.asarray(np.linalg.cholesky(middle - shift * np.eye(n)), dtype=np.float64)
         except np.linalg.LinAlgError:
             margin *= 8.0
             continue
         rest = (A - Interval(shift * np.eye(n))) - product(L, L.T)
-        return float(down(np.float64(shift - row_sum_norm(rest))))
+        return float(down(shift - row_sum_norm(rest)))
     return -INF
 
 
@@ -144,17 +144,24 @@ def _transposed(A: Interval) -> Interval:
     return Interval(np.ascontiguousarray(A.lo.T), np.ascontiguousarray(A.hi.T))
 
 
+def inverse(A: Array) -> Array | None:
+    """An approximate inverse; None where there is none in floating point."""
+    try:
+        R = np.asarray(np.linalg.inv(A), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return None
+    return R if np.isfinite(R).all() else None
+
+
 def solution_near(K: Interval, residual: Interval) -> Interval | None:
     """The differences K^-1 residual for every matrix and vector in the intervals; None where K may be singular.
 
     With R about K^-1 and q = |I - R K| < 1, K^-1 r differs from R r by at most q/(1 - q) times its largest entry.
     """
-    middle = K.mid
-    try:
-        R = np.linalg.inv(middle)
-    except np.linalg.LinAlgError:
+    R = inverse(K.mid)
+    if R is None:
         return None
-    q = distance_from_identity(product(R, K)) if np.isfinite(R).all() else INF
+    q = distance_from_identity(product(R, K))
     if not q < 1.0:
         return None
     first = product(R, residual.reshape(-1, 1)).reshape(-1)

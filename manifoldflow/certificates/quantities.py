@@ -36,19 +36,20 @@ def derivative(unit: UnitFunction, order: int) -> Quantity:
     """The derivative of phi of that order.
 
     >>> print(derivative(UnitFunction("z**3 + z"), 1).program)
-    %0: float64 = input z
-    %1: float64 = constant 3
+    %0: float64 = constant 3
+    %1: float64 = input z
     %2: float64 = constant 2
-    %3: float64 = pow %0, %2
-    %4: float64 = mul %1, %3
+    %3: float64 = pow %1, %2
+    %4: float64 = mul %0, %3
     %5: float64 = constant 1
     %6: float64 = add %4, %5
     %7: float64 = constant 6
-    %8: float64 = mul %0, %7
+    %8: float64 = mul %1, %7
     value <- %6
     slope <- %8
     """
-    return Quantity(f"phi^({order})" if order > 3 else "phi" + order * "'", _program({"value": _phi(unit, order), "slope": _phi(unit, order + 1)}))
+    name = f"phi^({order})" if order > 3 else "phi" + order * "'"
+    return Quantity(name, _program({"value": _phi(unit, order), "slope": _phi(unit, order + 1)}))
 
 
 @lru_cache(maxsize=64)

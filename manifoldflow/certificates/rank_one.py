@@ -11,12 +11,12 @@ from derivations import UnitFunction
 from ..errors import InputError
 from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
-from ..validation import Array, instance, real_array
+from ..validation import instance, real_array
 from .arithmetic import Arithmetic
 from .arithmetic import arithmetic as arithmetic_named
 from .extrema import minimum, negative
 from .features import ExactData
-from .interval import Interval
+from .interval import Interval, Mask
 from .quantities import derivative, derivatives
 from .record import Certificate, Enclosure
 from .roots import all_zeros, solve_near
@@ -43,7 +43,7 @@ class RankOnePoint:
 def rank_one_point(manifold: ZeroLossManifold, *, arithmetic: str = "float64", bits: int = 128) -> RankOnePoint:
     """Prove, sample by sample, whether F has a strict minimum or maximum at the rank-one point.
 
-    It is critical for every activation. There E_ji = 4 a^2 s_i phi' phi''', so a move of the features of one sample, for
+    It is critical for every activation. There E_ji = 4 a^2 s_i phi' phi''', so a move of one sample's features, for
     which the samples must be independent and the units two or more, changes F by sum_j E_ji u_ji^2 / 2 to second order.
 
     Args:
@@ -78,7 +78,7 @@ def rank_one_point(manifold: ZeroLossManifold, *, arithmetic: str = "float64", b
     return RankOnePoint(_maximum(data, kinds, curvature, regular, chosen), kinds, z, curvature)
 
 
-def rank_one_features(data: ExactData, chosen: Arithmetic) -> tuple[Interval, Array]:
+def rank_one_features(data: ExactData, chosen: Arithmetic) -> tuple[Interval, Mask]:
     """Enclosures of phi^{-1}(y_i / sum_j a_j), (n,), and which are proved to contain exactly one solution."""
     manifold = data.manifold
     target = Interval(manifold.y) / data.a.sum(axis=0)

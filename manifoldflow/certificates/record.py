@@ -60,7 +60,7 @@ def _outward(value: float, digits: int, rounding: str) -> str:
     """A float64 in decimal, rounded in one direction.
 
     >>> _outward(0.1, 3, ROUND_FLOOR), _outward(-1e-300, 3, ROUND_CEILING), _outward(6.0, 3, ROUND_FLOOR)
-    ('0.1', '-9.99e-301', '6')
+    ('0.1', '-1e-300', '6')
     """
     if not np.isfinite(value) or value == 0.0:
         return f"{value + 0.0:g}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..validation import Array
 from .arithmetic import Arithmetic
-from .interval import Interval
+from .interval import Interval, Mask
 from .quantities import Quantity
 
 _FIRST = 4.0 * 2.0**-52
@@ -19,7 +19,7 @@ _ROUNDS = 40
 _MOST_PARTS = 512
 
 
-def solve_near(quantity: Quantity, target: Interval, guess: Array, arithmetic: Arithmetic) -> tuple[Interval, Array]:
+def solve_near(quantity: Quantity, target: Interval, guess: Array, arithmetic: Arithmetic) -> tuple[Interval, Mask]:
     """Where quantity(z) = target has exactly one solution near each guess, for every number in the target.
 
     An interval Newton step: N = c - (quantity(c) - target) / slope(Z) within Z proves it. Returns the enclosures and
@@ -70,7 +70,7 @@ def _polished(quantity: Quantity, target: Interval, guess: Array, arithmetic: Ar
 
 @dataclass(frozen=True, eq=False)
 class Zeros:
-    """Zeros of a function over [low, high]: `simple` enclosures of exactly one each, `undecided` parts that may hold any.
+    """Zeros of a function over [low, high]: `simple` enclosures of exactly one each, `undecided` parts may hold any.
 
     Everything else is proved to hold none; `identically` says that the function was only ever enclosed as [0, 0].
     """
@@ -115,7 +115,7 @@ def _first_parts(low: float, high: float) -> Interval:
     return Interval(cuts[:-1], cuts[1:])
 
 
-def _examined(quantity: Quantity, parts: Interval, arithmetic: Arithmetic) -> tuple[Array, Array]:
+def _examined(quantity: Quantity, parts: Interval, arithmetic: Arithmetic) -> tuple[Mask, Mask]:
     """Which parts hold exactly one zero, and which none."""
     found = arithmetic.enclose(quantity.program, parts)
     left, right = (arithmetic.enclose(quantity.program, Interval(end))["value"] for end in (parts.lo, parts.hi))
