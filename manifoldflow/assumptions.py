@@ -39,8 +39,9 @@ class Constants:
     """Constants of the theorems for one starting point.
 
     `interval` holds every pre-activation that the flow can reach from there when `confined` (S7), else only those that
-    occur at the start; rho1, rho2, beta and ratio = inf phi'''/phi' are extrema over it (grid of 4001 points, refined
-    by Brent's method; not a rigorous enclosure), beta 0 where no positive one will do. `weight` = min_j a_j^2.
+    occur at the start; rho1, rho2, beta and ratio = inf phi'''/phi' are extrema over it, beta 0 where no positive one
+    will do. They come from a grid, refined: fast, but no proof (`manifoldflow.certificates.enclose_constants` is one).
+    `weight` = min_j a_j^2.
     """
 
     interval: tuple[float, float]

@@ -118,7 +118,7 @@ def enclose_constants(
     (rho1, rho2), beta, quotient = _extrema(ball, bound, chosen)
     data = ball.data
     certificates = (
-        _positive_slopes(rho1, rho2, bound, chosen),
+        _positive_slopes(rho1, rho2, _place(bound, confined.proved), chosen),
         _independence(ball),
         _normality(beta, rho1, rho2, chosen),
         confined,
@@ -182,9 +182,12 @@ def _largest_beta(found: Minimum | None) -> Enclosure:
     return Enclosure(float((1.0 / Interval(size.hi)).lo), float((1.0 / Interval(size.lo)).hi) if size.lo > 0 else INF)
 
 
-def _positive_slopes(rho1: Minimum, rho2: Minimum, bound: tuple[float, float], chosen: Arithmetic) -> Certificate:
+def _place(bound: tuple[float, float], confined: bool) -> str:
+    return f"on [{bound[0]!r}, {bound[1]!r}]" + ("" if confined else ", where the start is")
+
+
+def _positive_slopes(rho1: Minimum, rho2: Minimum, place: str, chosen: Arithmetic) -> Certificate:
     """A1."""
-    place = f"on [{bound[0]!r}, {bound[1]!r}]"
     values = rho1.value, rho2.value
     if all(value.is_positive for value in values):
         claim = f"phi' >= rho1 = {rho1.value} and phi''' >= rho2 = {rho2.value} {place}"

@@ -98,10 +98,14 @@ class Certificate:
         return "proved" if self.proved else "refuted" if self.refuted else "not proved"
 
     @property
+    def text(self) -> str:
+        """The claim, and why it is not proved where it is not."""
+        return self.claim if self.proved else f"{self.claim}: {self.reason}"
+
+    @property
     def line(self) -> str:
         """What a report prints."""
-        text = self.claim if self.proved else f"{self.claim}: {self.reason}"
-        return f"{self.name}: {self.verdict} ({self.arithmetic}): {text}"
+        return f"{self.name}: {self.verdict} ({self.arithmetic}): {self.text}"
 
 
 def below(value: float, digits: int = 4) -> str:
