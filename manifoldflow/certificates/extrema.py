@@ -64,20 +64,31 @@ def minimum(
     """
     parts = _first_parts(low, high)
     best, best_at = INF, low
+    settled, settled_at = INF, (low, high)  # the smallest bound of the parts that need not be divided again
     for _ in range(_ROUNDS):
         lower, points, values = _bounds(quantity, parts, arithmetic)
         k = int(np.argmin(values))
         if values[k] < best:
             best, best_at = float(values[k]), float(points[k])
-        kept = ~(lower > best)
-        parts, lower = parts[kept], lower[kept]
-        least, at = float(lower.min()), int(np.argmin(lower))
-        found = Minimum(quantity.name, Enclosure(least, best), (float(parts.lo[at]), float(parts.hi[at])), best_at)
+        done = best - lower <= RELATIVE * abs(best)
+        if done.any() and lower[done].min() < settled:
+            settled, settled_at = _least(parts[done], lower[done])
+        parts, lower = parts[~done], lower[~done]
+        least, place = min(_least(parts, lower), (settled, settled_at), key=lambda bound: bound[0])
         split = _divided(parts)
-        if best - least <= RELATIVE * abs(best) or split is None or (stop is not None and stop(least, best)):
+        if split is None or (stop is not None and stop(least, best)):
             break
         parts = split
-    return found
+    # A part that was settled before a smaller value was found may have a bound above it.
+    return Minimum(quantity.name, Enclosure(min(least, best), best), place, best_at)
+
+
+def _least(parts: Interval, lower: Array) -> tuple[float, tuple[float, float]]:
+    """The smallest bound, and the part that it belongs to."""
+    if lower.size == 0:
+        return INF, (INF, INF)
+    k = int(np.argmin(lower))
+    return float(lower[k]), (float(parts.lo[k]), float(parts.hi[k]))
 
 
 def maximum_size(quantity: Quantity, low: float, high: float, arithmetic: Arithmetic) -> Minimum:
