@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import assumptions
+from ..assumptions import confinement
 from ..errors import CertificateError
 from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
@@ -140,13 +141,13 @@ def _confinement(ball: Ball, chosen: Arithmetic) -> tuple[tuple[float, float], C
     z, manifold = ball.z, ball.data.manifold
     low, high = float(z.lo.min()), float(z.hi.max())
     limit = slope_limit(ball.sharpness, ball.data)
-    seen = assumptions.reduced_constants(manifold, manifold.coordinates.reduce(ball.theta))
+    seen, crossed = confinement(manifold, np.array([low, high]), limit)
     claim = "no pre-activation leaves the interval along the flow"
-    if not seen.confined:
+    if not crossed:
         reason = "|phi'| was not seen to exceed what F allows on both sides, so there may be no such interval"
         return (low, high), Certificate("confinement", False, claim, reason, chosen.description)
     unit = manifold.network.unit
-    ends = [barrier(unit, end, sign, limit, chosen) for end, sign in zip(seen.interval, (-1.0, 1.0), strict=True)]
+    ends = [barrier(unit, end, sign, limit, chosen) for end, sign in zip(seen, (-1.0, 1.0), strict=True)]
     if ends[0] is None or ends[1] is None or not (ends[0] <= low and high <= ends[1]):
         side = "left" if ends[0] is None or ends[0] > low else "right"
         reason = f"no point on the {side} was found where |phi'| > {limit:.6g} is proved"
