@@ -41,7 +41,8 @@ def test_the_interval_contains_the_true_one(name):
     case = problem(name)
     found = enclose_constants(case.man, case.theta)
     program = derivative(case.man.network.unit, 1).program
-    limit = mpmath.sqrt(mpmath.mpf(found.sharpness.high) / (2 * mpmath.mpf(found.s_min.low) * mpmath.mpf(found.weight.low)))
+    scale = mpmath.mpf(found.s_min.low) * mpmath.mpf(found.weight.low)
+    limit = mpmath.sqrt(mpmath.mpf(found.sharpness.high) / (2 * scale))
     for end in found.interval:
         assert at_digits(program, end)["value"] > limit * (1 - mpmath.mpf(10) ** -14)
         assert at_digits(program, end * (1 - 1e-9))["value"] < limit
@@ -74,18 +75,17 @@ def test_a_start_that_is_only_near_widens_what_is_claimed():
         assert blurred.sharpness.contains(F)
 
 
-HAIR = [("z**3 - 1e-12*z", "phi' <= -1e-12 at z = 0.0"), ("z**3", "phi' <= 0 at z = 0.0"),
-        ("z**5/60 - 1e-12*z**3/6 + z", "phi''' <= -1e-12 at z = 0.0"), ("z**5 + z", "phi''' <= 0 at z = 0.0")]  # fmt: skip
-
-
-@pytest.mark.parametrize(("formula", "reason"), HAIR)
-def test_an_activation_that_fails_a1_by_a_hair_is_refused(formula, reason):
+@pytest.mark.parametrize(("formula", "failing"), [
+    ("z**3 - 1e-12*z", "phi' <= "), ("z**3", "phi' <= 0 "),
+    ("z**5/60 - 1e-12*z**3/6 + z", "phi''' <= "), ("z**5 + z", "phi''' <= 0 "),
+])  # fmt: skip
+def test_an_activation_that_fails_a1_by_a_hair_is_refused(formula, failing):
     man = manifold(formula)
     found = enclose_constants(man, man.random_point(rng=0))
     slopes = found.certificate("A1")
     assert slopes.verdict == "refuted"
-    assert reason.split(" at ")[1] in slopes.reason
-    assert reason.split(" <=")[0] in slopes.reason
+    assert slopes.reason.startswith(failing)
+    assert slopes.reason.endswith(" at z = 0.0")
     assert not found.certificate("A3").proved
     assert found.beta.low == found.beta.high == 0.0
 
@@ -157,8 +157,8 @@ def test_bad_input():
         enclose_constants(case.man, case.theta, arithmetic="double")
     with pytest.raises(InputError, match="start_radius must be"):
         enclose_constants(case.man, case.theta, start_radius=np.nan)
+    trained = problem("trained")
     with pytest.raises(InputError, match=r"units a\*phi\(z\)"):
-        trained = problem("trained")
         enclose_constants(trained.man, trained.theta)
     with pytest.raises(KeyError):
         enclose_constants(case.man, case.theta).certificate("A4")

@@ -1,4 +1,4 @@
-"""Counterexamples where A1 fails (S11): thresholds against closed forms, maxima, critical points whose neurons disagree."""
+"""Counterexamples where A1 fails (S11): thresholds against closed forms, maxima, neurons that disagree."""
 
 import mpmath
 import numpy as np

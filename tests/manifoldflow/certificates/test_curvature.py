@@ -1,4 +1,4 @@
-"""Bounds of the Riemannian Hessian: an eigenvalue that is known exactly, constants a hair too large, negative eigenvalues."""
+"""Bounds of the Riemannian Hessian: eigenvalues known exactly, constants a hair too large, negative eigenvalues."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every elementary function against mpmath: the enclosure contains the value, is a few ulps wide, and covers intervals."""
+"""Every elementary function against mpmath: an enclosure contains the value, is a few ulps wide, covers intervals."""
 
 import mpmath
 import numpy as np

@@ -88,6 +88,6 @@ def test_bad_input():
         exact_zero_loss_point(case.man, case.theta, radius=-1.0)
     with pytest.raises(InputError, match="theta must have shape"):
         exact_zero_loss_point(case.man, case.theta[:2])
+    trained = problem("trained")
     with pytest.raises(InputError, match=r"units a\*phi\(z\)"):
-        trained = problem("trained")
         exact_zero_loss_point(trained.man, trained.theta)

@@ -59,8 +59,9 @@ def test_no_value_is_below_the_bound(formula, order):
         assert found.value.low == -np.inf
 
 
-@pytest.mark.parametrize(("formula", "order", "inside"), [("1/(z - 3)", 1, 3.0), ("sqrt(z)", 1, -1.0), ("log(z)", 3, -1.0),
-                                                           ("tan(z)", 2, np.pi / 2)])  # fmt: skip
+@pytest.mark.parametrize(("formula", "order", "inside"), [
+    ("1/(z - 3)", 1, 3.0), ("sqrt(z)", 1, -1.0), ("log(z)", 3, -1.0), ("tan(z)", 2, np.pi / 2),
+])  # fmt: skip
 def test_where_there_is_no_bound_the_place_is_named(formula, order, inside):
     found = minimum(quantity(formula, order), -2.0, 4.0, FLOAT64)
     assert found.value.low == -np.inf

@@ -29,7 +29,7 @@ def test_what_fails_comes_with_counterexamples():
     found = survey(case.man, case.theta)
     assert found.constants.certificate("A1").verdict == "refuted"
     assert found.hessian is None
-    assert [certificate.name for certificate in found.counterexamples] == ["rank-one maximum", "disagreeing critical point"]
+    assert [found.name for found in found.counterexamples] == ["rank-one maximum", "disagreeing critical point"]
     assert all(certificate.reason for certificate in found.certificates if not certificate.proved)
 
 
