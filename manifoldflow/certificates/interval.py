@@ -162,15 +162,15 @@ class Interval:
         return self + Interval(-np.asarray(radius, dtype=float), radius)
 
     def sum(self, axis: int | None = None) -> Interval:
-        """The sum along an axis, added one after the other so that each rounding is outward."""
-        rows = np.moveaxis(np.stack([self.lo, self.hi]), 1 + axis, 0) if axis is not None else self._flat()
-        total = Interval(0.0)
-        for lo, hi in rows:
-            total = total + Interval(lo, hi)
-        return total
-
-    def _flat(self) -> Array:
-        return np.stack([self.lo.ravel(), self.hi.ravel()], axis=1)
+        """The sum along an axis, or of everything: halves are added until one row is left."""
+        ends = [end.ravel() if axis is None else np.moveaxis(end, axis, 0) for end in (self.lo, self.hi)]
+        total = Interval(*ends)
+        while len(total.lo) > 1:
+            half = (len(total.lo) + 1) // 2
+            pairs = len(total.lo) - half
+            added, rest = total[:pairs] + total[half:], total[pairs:half]
+            total = Interval(np.concatenate([added.lo, rest.lo]), np.concatenate([added.hi, rest.hi]))
+        return total[0]
 
 
 WHOLE = Interval(-INF, INF)

@@ -51,9 +51,9 @@ def at_digits(program, z, digits=DIGITS):
         for name, k in program.outputs:
             try:
                 value = _one_output(program, name, k).evaluate({"z": float(z)})[name]
-            except (ZeroDivisionError, ValueError, OverflowError):
+            except (ZeroDivisionError, ValueError, OverflowError, TypeError):  # the last where a part is complex
                 continue
-            if mpmath.im(value) == 0 and mpmath.isfinite(value):
+            if isinstance(value, mpmath.mpf) and mpmath.isfinite(value):
                 found[name] = value
     return found
 
