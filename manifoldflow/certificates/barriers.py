@@ -13,7 +13,8 @@ from .interval import INF, Interval
 from .quantities import derivative
 from .record import smallest
 
-_OUTWARD = (0.0, 1e-14, 1e-12, 1e-9, 1e-6, 1e-3, -1e-14, -1e-12)  # where a barrier is looked for, from the computed end
+_OUTWARD = (1e-14, 1e-12, 1e-9, 1e-6, 1e-3)  # how far beyond the computed end a barrier is looked for
+_STEPS, _FINER, _ROUNDS = 1025, 33, 8
 _FAR = (0.0, 1.0, 4.0, 16.0, 256.0, 1e4, 1e8)  # distances from which on |phi'| is shown to grow
 _HIGHEST = 8
 
@@ -23,12 +24,23 @@ def slope_limit(sharpness: Interval, data: ExactData) -> float:
     return float((sharpness / (2.0 * smallest(data.scale).interval)).sqrt().hi)
 
 
-def barrier(unit: UnitFunction, end: float, sign: float, limit: float, arithmetic: Arithmetic) -> float | None:
-    """A point at the computed end, or a little beyond, where |phi'| exceeds the limit; None where none is proved to."""
-    points = end + sign * np.array(_OUTWARD) * max(1.0, abs(end))
-    slopes = arithmetic.enclose(derivative(unit, 1).program, Interval(points))["value"]
-    outside = np.flatnonzero(slopes.mig > limit)
-    return float(points[outside[0]]) if outside.size else None
+def barrier(unit: UnitFunction, start: float, end: float, limit: float, arithmetic: Arithmetic) -> float | None:
+    """The first point found from start to end, or just beyond it, where |phi'| is proved to exceed the limit.
+
+    None where there is none. A barrier narrower than the steps can be missed; the next one serves as well.
+    """
+    outward = end + np.sign(end - start) * np.array(_OUTWARD) * max(1.0, abs(end))
+    points = np.concatenate([np.linspace(start, end, _STEPS), outward])
+    found = None
+    for _ in range(_ROUNDS):
+        slopes = arithmetic.enclose(derivative(unit, 1).program, Interval(points))["value"]
+        outside = np.flatnonzero(slopes.mig > limit)
+        if outside.size == 0:
+            return found
+        k = int(outside[0])
+        found = float(points[k])
+        points = np.linspace(points[max(k - 1, 0)], found, _FINER)
+    return found
 
 
 def stays_beyond(unit: UnitFunction, end: float, sign: float, limit: float, arithmetic: Arithmetic) -> bool:

@@ -147,7 +147,7 @@ def _confinement(ball: Ball, chosen: Arithmetic) -> tuple[tuple[float, float], C
         reason = "|phi'| was not seen to exceed what F allows on both sides, so there may be no such interval"
         return (low, high), Certificate("confinement", False, claim, reason, chosen.description)
     unit = manifold.network.unit
-    ends = [barrier(unit, end, sign, limit, chosen) for end, sign in zip(seen, (-1.0, 1.0), strict=True)]
+    ends = [barrier(unit, start, end, limit, chosen) for start, end in zip((low, high), seen, strict=True)]
     if ends[0] is None or ends[1] is None or not (ends[0] <= low and high <= ends[1]):
         side = "left" if ends[0] is None or ends[0] > low else "right"
         reason = f"no point on the {side} was found where |phi'| > {limit:.6g} is proved"

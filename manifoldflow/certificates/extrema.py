@@ -21,7 +21,7 @@ from .record import Enclosure, above, below
 
 RELATIVE = 1e-13  # width of a minimum that is not refined further
 _PARTS = 16
-_MOST_PARTS = 2048
+_MOST_PARTS = 1024
 _PIECES = 8
 _ROUNDS = 24
 Stop = Callable[[float, float], bool]

@@ -174,8 +174,9 @@ def _why_not_global(data: ExactData, Z: Interval, chosen: Arithmetic) -> str:
     seen, confined = confinement(manifold, Z.mid, limit)
     if not confined:
         return "|phi'| was not seen to exceed what F* allows on both sides"
-    low, high = (barrier(unit, end, sign, limit, chosen) for end, sign in zip(seen, (-1.0, 1.0), strict=True))
-    if low is None or high is None or not (low < Z.lo.min() and Z.hi.max() < high):
+    starts = float(Z.lo.min()), float(Z.hi.max())
+    low, high = (barrier(unit, start, end, limit, chosen) for start, end in zip(starts, seen, strict=True))
+    if low is None or high is None or not (low < starts[0] and starts[1] < high):
         return f"no interval around the pre-activations was found at whose ends |phi'| > {above(limit)} is proved"
     for order in (1, 3):
         found = minimum(derivative(unit, order), low, high, chosen)

@@ -90,7 +90,8 @@ def _nearest_solution(manifold: ZeroLossManifold, target: float) -> float:
     """A z near where phi crosses the target, of those on a grid the nearest to 0; 0 where it crosses nowhere."""
     excess = manifold.kernel.table(_SCAN)[0] - target
     left, right = excess[:-1], excess[1:]
-    crossing = np.flatnonzero(np.isfinite(left) & np.isfinite(right) & (left * right <= 0.0) & (left != right))
+    finite = np.isfinite(left) & np.isfinite(right)
+    crossing = np.flatnonzero(finite & (np.sign(left) != np.sign(right)))
     if crossing.size == 0:
         return 0.0
     k = int(crossing[np.argmin(np.abs(_SCAN[crossing]))])

@@ -129,6 +129,19 @@ def test_bounded_slopes_do_not_confine():
     assert found.interval[0] <= z.min() <= z.max() <= found.interval[1]
 
 
+def test_a_barrier_that_the_grid_steps_over_is_found():
+    """phi' = 1/z + 3 z^2 is large near 0, beyond which log is not real: the grid's interval reaches across."""
+    man = manifold("log(z) + z**3", labels=(6.0, 9.0), width=3)
+    theta = man.random_point(rng=0)
+    seen, found = constants(man, theta), enclose_constants(man, theta)
+    assert seen.interval[0] < 0.0
+    assert 0.0 < found.interval[0] < man.preactivations(theta).min()
+    assert found.confined
+    assert found.certificate("A1").proved
+    limit = np.sqrt(found.sharpness.high / 2)
+    assert 1 / found.interval[0] + 3 * found.interval[0] ** 2 > limit
+
+
 def test_dependent_samples():
     case = problem("wide_data")
     found = enclose_constants(case.man, case.theta)
