@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..assumptions import confinement
-from ..errors import CertificateError
 from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
 from ..validation import instance, positive_number
@@ -19,7 +18,7 @@ from .extrema import Minimum, maximum_size, minimum
 from .features import Ball
 from .interval import INF, Interval
 from .quantities import derivative, ratio, tilt
-from .record import Certificate, Enclosure, smallest
+from .record import Certificate, Enclosure, above, smallest
 
 _NOTHING = Enclosure(-INF, INF)
 _MORE = "Arb may decide it: pip install 'manifoldflow[certify]' and arithmetic='arb'"
@@ -54,25 +53,21 @@ class ConstantsEnclosure:
 
     def radius(self, kappa: float = 2.0) -> Enclosure:
         """r = kappa sqrt(mu) beta s_min: the region {|grad F| <= r} of S3 and S4."""
-        return _of(Interval(kappa) * self.mu.interval.sqrt() * self.beta.interval * self._scale)
+        return Enclosure.of(Interval(kappa) * self.mu.interval.sqrt() * self.beta.interval * self._scale)
 
     def convexity(self, kappa: float = 2.0) -> Enclosure:
         """c = (4 - kappa) rho1 rho2 s_min mu: the Hessian's lower bound there (S3), half the rate of S4."""
         slopes = self.rho1.interval * self.rho2.interval
-        return _of((4.0 - Interval(kappa)) * slopes * self._scale * self.mu.interval)
+        return Enclosure.of((4.0 - Interval(kappa)) * slopes * self._scale * self.mu.interval)
 
     def global_rate(self) -> Enclosure:
         """8 s_min mu rho1^2 inf(phi'''/phi'): the rate of S13."""
         slopes = self.rho1.interval.power(2) * self.ratio.interval
-        return _of(8.0 * self._scale * self.mu.interval * slopes)
+        return Enclosure.of(8.0 * self._scale * self.mu.interval * slopes)
 
     @property
     def _scale(self) -> Interval:
         return self.s_min.interval * self.weight.interval
-
-
-def _of(value: Interval) -> Enclosure:
-    return Enclosure.of(value)
 
 
 @reproducible
@@ -150,7 +145,7 @@ def _confinement(ball: Ball, chosen: Arithmetic) -> tuple[tuple[float, float], C
     ends = [barrier(unit, start, end, limit, chosen) for start, end in zip((low, high), seen, strict=True)]
     if ends[0] is None or ends[1] is None or not (ends[0] <= low and high <= ends[1]):
         side = "left" if ends[0] is None or ends[0] > low else "right"
-        reason = f"no point on the {side} was found where |phi'| > {limit:.6g} is proved"
+        reason = f"no point on the {side} was found where |phi'| > {above(limit, 6)} is proved"
         return (low, high), Certificate("confinement", False, claim, reason, chosen.description)
     claim = f"no pre-activation leaves [{ends[0]!r}, {ends[1]!r}] along the flow"
     return (ends[0], ends[1]), Certificate("confinement", True, claim, "", chosen.description)
@@ -162,15 +157,12 @@ def _confinement(ball: Ball, chosen: Arithmetic) -> tuple[tuple[float, float], C
 def _extrema(
     ball: Ball, bound: tuple[float, float], chosen: Arithmetic
 ) -> tuple[tuple[Minimum, Minimum], Minimum | None, Minimum | None]:
-    """Minima of phi' and phi''', and where both are positive those that beta and the ratio come from."""
+    """Minima of phi' and phi''', and where the denominators are positive those that beta and the ratio come from."""
     unit = ball.data.manifold.network.unit
     slopes = minimum(derivative(unit, 1), *bound, chosen), minimum(derivative(unit, 3), *bound, chosen)
-    if not all(found.value.is_positive for found in slopes):
-        try:
-            return slopes, None, minimum(ratio(unit), *bound, chosen) if slopes[0].value.is_positive else None
-        except CertificateError:
-            return slopes, None, None
-    return slopes, maximum_size(tilt(unit), *bound, chosen), minimum(ratio(unit), *bound, chosen)
+    rising, bending = (found.value.is_positive for found in slopes)
+    beta = maximum_size(tilt(unit), *bound, chosen) if rising and bending else None
+    return slopes, beta, minimum(ratio(unit), *bound, chosen) if rising else None
 
 
 def _largest_beta(found: Minimum | None) -> Enclosure:
@@ -210,7 +202,7 @@ def _independence(ball: Ball) -> Certificate:
     if n > d:
         reason = f"n = {n} samples in dimension d = {d} are dependent"
         return Certificate("A2", False, "mu > 0", reason, arithmetic, refuted=True)
-    reason = f"only 0 <= mu <= {mu.high:.3g} is proved: the samples are dependent, or nearly so"
+    reason = f"only 0 <= mu <= {above(mu.high)} is proved: the samples are dependent, or nearly so"
     return Certificate("A2", False, "mu > 0", reason, arithmetic)
 
 

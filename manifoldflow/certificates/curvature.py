@@ -9,6 +9,7 @@ with equal units nothing is lost by that.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -96,10 +97,20 @@ def _finite(value: float) -> float:
     return float(value)
 
 
+def gradient_weight(a: Any, s: Any, first: Any, second: Any) -> Any:
+    """A_ji, the Euclidean gradient of F being A X; for intervals, and any numbers that can be multiplied."""
+    return 4.0 * a * a * s * first * second
+
+
+def hessian_weight(a: Any, s: Any, first: Any, second: Any, third: Any, lam: Any) -> Any:
+    """E_ji in a form whose second term is small near stationary points, where a phi'' is nearly lambda / (4 s)."""
+    return 4.0 * a * a * s * first * third + a * second * (4.0 * a * s * second - lam)
+
+
 def multipliers(ball: Ball) -> Interval | None:
     """lambda = (J J^T)^{-1} J grad F over the ball, (n,); None where J J^T may be singular there."""
     G, B = ball.data.gram, ball.slopes
-    A = 4.0 * ball.data.scale * ball.phi[1] * ball.phi[2]  # Euclidean gradient, A X
+    A = gradient_weight(ball.data.a, ball.data.s, *ball.phi[1:3])
     K = hadamard_gram(B, B, G)
     middle = _approximate_multipliers(K.mid, B.mid, A.mid, G.mid)
     if middle is None:
@@ -125,8 +136,8 @@ def hessian_weights(ball: Ball) -> Interval | None:
     if lam is None:
         return None
     _, first, second, third = ball.phi
-    tilt = 4.0 * ball.data.a * ball.data.s * second - lam
-    return 4.0 * ball.data.scale * first * third + ball.data.a * second * tilt
+    found: Interval = hessian_weight(ball.data.a, ball.data.s, first, second, third, lam)
+    return found
 
 
 def _bound(ball: Ball, E: Interval) -> tuple[float, str, str]:

@@ -1,13 +1,15 @@
 """Bounds of the Riemannian Hessian: eigenvalues known exactly, constants a hair too large, negative eigenvalues."""
 
+import mpmath
 import numpy as np
 import pytest
 
 import manifoldflow as mf
-from derivations import derive
+from derivations import UnitFunction, derive
 from manifoldflow.certificates import convex_radius, hessian_lower_bound, negative_curvature
-from manifoldflow.certificates.curvature import hessian_weights, multipliers
+from manifoldflow.certificates.curvature import gradient_weight, hessian_weight, hessian_weights, multipliers
 from manifoldflow.certificates.features import Ball
+from manifoldflow.certificates.quantities import derivatives
 from manifoldflow.errors import GeometryError, InputError
 from tests.manifoldflow.conftest import problem
 
@@ -67,9 +69,30 @@ def test_the_bound_is_below_the_spectrum_in_the_ball(name):
             assert man.hessian_spectrum(near)[0] >= found.bound
 
 
+def test_the_formulas_are_the_derived_ones():
+    """The weights of gradient and Hessian, regrouped here, against the records' expressions at 50 digits."""
+    for formula in ("z**3 + z", "tanh(z)", "erf(z) + z**3"):
+        unit = UnitFunction(formula)
+        derived = {(x.name, x.index): x.expression for x in derive(unit).pointwise}
+        with mpmath.workdps(60):
+            values = {"z": "0.7", "a": "-1.3", "s": "0.4", "lambda_": "2.9"}
+            point = {name: mpmath.mpf(text) for name, text in values.items()}
+            phi = derivatives(unit, 3).evaluate(point)
+            slopes = [phi[str(order)] for order in (1, 2, 3)]
+            found = {
+                ("alpha", (0,)): gradient_weight(point["a"], point["s"], *slopes[:2]),
+                ("E", (0, 0)): hessian_weight(point["a"], point["s"], *slopes, point["lambda_"]),
+            }
+            for key, value in found.items():
+                expression = derived[key]
+                at = {symbol: point[symbol.name] for symbol in expression.free_symbols}
+                wanted = mpmath.mpf(str(expression.evalf(56, subs=at)))
+                assert abs(value - wanted) < mpmath.mpf(10) ** -50 * (1 + abs(wanted))
+
+
 @pytest.mark.parametrize("name", ["cubic", "signed", "tanh"])
-def test_the_weights_are_the_derived_ones(name):
-    """E and lambda by the derived expression at 50 digits lie in the intervals."""
+def test_the_weights_are_enclosed(name):
+    """E and lambda by the derived expression lie in the intervals."""
     case = problem(name)
     ball = Ball.around(case.man, case.theta)
     unit = case.man.network.unit
