@@ -2,8 +2,9 @@
 
 Hess F[U, U] = sum_ji E_ji u_ji^2 with u_ji = U_j . x_i, so for U in the span of the data it splits into one n x n
 problem a unit: it is at least c |U|^2 where D^(1/2) G D^(1/2) - c I has no negative eigenvalue, D the diagonal of lower
-bounds of E_j over the ball. Tangency is not used, so the bound also holds off the tangent space. At a stationary point
-with equal units nothing is lost by that.
+bounds of E_j over the ball. That does not use that U is tangent, sum_j B_ji u_ji = 0 for each sample i. A second bound
+does: on this hyperplane sum_j E_ji u_ji^2 >= t_i sum_j u_ji^2 with t_i up to the second smallest E_ji, so that E may be
+negative for one unit; D is then the diagonal of the t_i, the same for all units.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
 from ..validation import Array, instance, positive_number
 from .features import Ball
-from .interval import INF, Interval
+from .interval import INF, Interval, Mask
 from .linear import floor_root, hadamard_gram, product, smallest_eigenvalue_bound, solution_near
 from .record import Certificate, above, below
 
+_BISECTIONS = 60
+_SLACKS = (1e-14, 1e-11, 1e-7)
 _WORK = 2e9  # operations that the blocks of single units may take; beyond, one block bounds all units
 
 
@@ -31,7 +34,8 @@ class HessianBound:
     """A lower bound of the Riemannian Hessian at all points of M within `radius` of theta.
 
     `bound` is the largest c that was proved on the tangent space within the data's span, -inf where none was. `blocks`
-    is "units" (one for each) or "samples" (one for all, with the smallest E of each sample).
+    says which bound is the larger: "units" (a block for each), "samples" (one for all, with the smallest E of each
+    sample, for large sizes) or "tangent" (one for all, with tangency).
     """
 
     certificate: Certificate
@@ -143,25 +147,58 @@ def hessian_weights(ball: Ball) -> Interval | None:
 def _bound(ball: Ball, E: Interval) -> tuple[float, str, str]:
     """The largest c, the kind of blocks, and why there is no positive one."""
     m, n = E.lo.shape
-    worst = np.unravel_index(int(np.argmin(E.lo)), E.lo.shape)
     if not ball.data.mu.is_positive:
         return -INF, "none", "the samples are not proved to be independent (A2), so E bounds nothing from below"
-    if not E.lo[worst] > 0.0:
-        j, i = map(int, worst)
-        known = f"E of unit {j} and sample {i} is only known to be >= {below(float(E.lo[worst]))}"
+    tangent = tangent_floors(E.lo, ball.slopes)
+    if not (tangent > 0.0).all():
+        i = int(np.argmin(tangent))
+        known = f"along tangent moves of sample {i}'s features E is only known to be >= {below(float(tangent[i]))}"
         return -INF, "none", f"{known}: the Hessian may have a negative eigenvalue in the ball"
-    per_unit = m * float(n) ** 3 <= _WORK
-    rows = np.unique(E.lo, axis=0) if per_unit else E.lo.min(axis=0, keepdims=True)
-    found = min(_block_bound(ball, row) for row in rows)
-    # E >= e gives e mu too, with all digits of mu where the samples are nearly dependent.
-    plain = float((Interval(E.lo[worst]) * Interval(ball.data.mu.low)).lo)
-    return max(found, plain), "units" if per_unit else "samples", ""
+    found = {"tangent": _block_bound(ball, tangent)}
+    if E.lo.min() > 0.0:
+        per_unit = m * float(n) ** 3 <= _WORK
+        rows = np.unique(E.lo, axis=0) if per_unit else E.lo.min(axis=0, keepdims=True)
+        found["units" if per_unit else "samples"] = min(_block_bound(ball, row) for row in rows)
+    best = max(found, key=lambda kind: found[kind])
+    return found[best], best, ""
 
 
 def _block_bound(ball: Ball, row: Array) -> float:
-    """A lower bound of lambda_min(D^(1/2) G D^(1/2)), D the diagonal of the row."""
+    """A lower bound of lambda_min(D^(1/2) G D^(1/2)), D the diagonal of the row; min D mu keeps the digits of mu."""
     root = Interval(floor_root(row))
-    return smallest_eigenvalue_bound(root.reshape(-1, 1) * ball.data.gram * root)
+    plain = float((Interval(row.min()) * Interval(ball.data.mu.low)).lo)
+    return max(plain, smallest_eigenvalue_bound(root.reshape(-1, 1) * ball.data.gram * root))
+
+
+def tangent_floors(e: Array, B: Interval) -> Array:
+    """Numbers t_i with sum_j e_ji u_j^2 >= t_i sum_j u_j^2 wherever sum_j B_ji u_j = 0, (n,), for e (m, n).
+
+    With d = e - t, of which one entry is negative and the others positive, the form is positive on the hyperplane where
+    sum_j B_j^2 / d_j < 0 (the inertia of the bordered matrix). The left side grows with t between the two smallest e.
+
+    >>> tangent_floors(np.array([[-1.0], [3.0]]), Interval(np.array([[1.0], [1.0]]))).round(6)
+    array([1.])
+    """
+    second = min(1, len(e) - 1)
+    least, high = np.partition(e, (0, second), axis=0)[[0, second]]
+    low, (small, large) = least, (B.mig**2, B.mag**2)
+    for _ in range(_BISECTIONS):  # in floating point
+        middle = 0.5 * (low + high)
+        with np.errstate(all="ignore"):
+            holds = (np.where(e < middle, small, large) / (e - middle)).sum(axis=0) < 0.0
+        low, high = np.where(holds, middle, low), np.where(holds, high, middle)
+    floors = least
+    for slack in _SLACKS:  # and proved, a little below
+        candidate = low - slack * (low - least)
+        floors = np.maximum(floors, np.where(_is_positive_on_hyperplane(e, candidate, B), candidate, least))
+    return floors
+
+
+def _is_positive_on_hyperplane(e: Array, t: Array, B: Interval) -> Mask:
+    """Whether sum_j B_j^2 / (e_j - t) < 0 is proved, with exactly one e_j below t, for each column."""
+    d = Interval(e) - Interval(t)
+    one = ((d.hi < 0.0).sum(axis=0) == 1) & ((d.lo > 0.0).sum(axis=0) == len(e) - 1)
+    return one & ((B.power(2) / d).sum(axis=0).hi < 0.0)
 
 
 def convex_radius(manifold: ZeroLossManifold, theta: ArrayLike, share: float = 0.5) -> float:

@@ -58,7 +58,8 @@ def enclose_flattest_point(
         bits: precision of Arb.
 
     Returns:
-        A `FlattestEnclosure`; its certificate says why where there is no proof, and the numbers are then NaN.
+        A `FlattestEnclosure`; its certificate says why where there is no proof. Where not even the equations could be
+        enclosed, `low` and `high` are NaN; else they enclose their solution, global or not.
 
     Raises:
         InputError: units of another form, or an argument outside its domain.

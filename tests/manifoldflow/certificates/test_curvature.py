@@ -7,8 +7,15 @@ import pytest
 import manifoldflow as mf
 from derivations import UnitFunction, derive
 from manifoldflow.certificates import convex_radius, hessian_lower_bound, negative_curvature
-from manifoldflow.certificates.curvature import gradient_weight, hessian_weight, hessian_weights, multipliers
+from manifoldflow.certificates.curvature import (
+    gradient_weight,
+    hessian_weight,
+    hessian_weights,
+    multipliers,
+    tangent_floors,
+)
 from manifoldflow.certificates.features import Ball
+from manifoldflow.certificates.interval import Interval
 from manifoldflow.certificates.quantities import derivatives
 from manifoldflow.errors import GeometryError, InputError
 from tests.manifoldflow.conftest import problem
@@ -117,8 +124,37 @@ def test_many_units_share_one_block(monkeypatch):
     man, theta = equal_units()
     monkeypatch.setattr(curvature, "_WORK", 0.0)
     found = hessian_lower_bound(man, theta, 0.0)
-    assert found.blocks == "samples"
+    assert found.blocks in ("samples", "tangent")
     assert 95.999999 < found.bound <= 96.0
+
+
+def test_tangency_makes_up_for_one_negative_weight():
+    """E of the first unit is negative, the Hessian on the one-dimensional tangent space is not."""
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=2, output_weights=[1.0, 2.7]), np.eye(1), [2.0])
+    theta = man.nearest_point([[0.19], [0.52]])
+    E = hessian_weights(Ball.around(man, theta))
+    found = hessian_lower_bound(man, theta, 0.0)
+    eigenvalue = man.hessian_spectrum(theta)[0]
+    assert E.hi.min() < 0.0 < eigenvalue
+    assert found.blocks == "tangent"
+    assert eigenvalue * (1 - 1e-9) < found.bound <= eigenvalue * (1 + 1e-12)
+
+
+def test_floors_on_hyperplanes():
+    rng = np.random.default_rng(2)
+    for m in (1, 2, 5):
+        e, B = rng.normal(size=(m, 40)), rng.normal(size=(m, 40))
+        floors = tangent_floors(e, Interval(B))
+        for i in range(40):
+            normal = B[:, i] / np.linalg.norm(B[:, i])
+            basis = np.linalg.svd(np.eye(m) - np.outer(normal, normal))[0][:, : m - 1]
+            exact = np.linalg.eigvalsh(basis.T @ np.diag(e[:, i]) @ basis).min(initial=np.inf)
+            assert floors[i] <= exact + 1e-12
+            assert m == 1 or exact - floors[i] < 1e-9
+    twins = tangent_floors(np.array([[2.0], [2.0], [5.0]]), Interval(np.ones((3, 1))))
+    assert twins[0] == 2.0
+    blurred = tangent_floors(np.array([[-1.0], [3.0]]), Interval(np.array([[0.5], [0.5]]), np.array([[1.5], [1.5]])))
+    assert -1.0 <= blurred[0] < 1.0
 
 
 def test_no_positive_bound_says_why():
@@ -126,6 +162,7 @@ def test_no_positive_bound_says_why():
     found = hessian_lower_bound(man, theta, 0.0)
     assert not found.certificate.proved
     assert "may have a negative eigenvalue" in found.certificate.reason
+    assert "along tangent moves of sample" in found.certificate.reason
     assert convex_radius(man, theta) == 0.0
     wide = problem("wide_data")
     assert "(A2)" in hessian_lower_bound(wide.man, wide.theta, 0.0).certificate.reason
