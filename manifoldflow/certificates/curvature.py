@@ -149,6 +149,8 @@ def _bound(ball: Ball, E: Interval) -> tuple[float, str, str]:
     m, n = E.lo.shape
     if not ball.data.mu.is_positive:
         return -INF, "none", "the samples are not proved to be independent (A2), so E bounds nothing from below"
+    if not np.isfinite(E.lo).all():
+        return -INF, "none", "the activation cannot be enclosed in the ball: it is not real there, or too large"
     tangent = tangent_floors(E.lo, ball.slopes)
     if not (tangent > 0.0).all():
         i = int(np.argmin(tangent))
