@@ -31,6 +31,7 @@ TEST = [
     "ruff>=0.6",
     "mypy>=1.11",
 ]
+CERTIFY = ["python-flint>=0.6"]  # Arb, for formulas that float64 intervals cannot enclose
 DOCS = ["sphinx>=7.3", "myst-parser>=3", "furo>=2024.5.6"]
 # PyTorch is used where it is installed; on Linux its usual wheel brings some gigabytes for GPUs with it.
 BENCH = ["jax>=0.4.30", "diffrax>=0.7", "scikit-sundae>=1.1", "heyoka>=4"]
@@ -66,7 +67,13 @@ setup(
     include_package_data=False,  # the list above is the whole list; MANIFEST.in is for the source archive
     zip_safe=False,
     install_requires=REQUIRED,
-    extras_require={"test": TEST, "docs": DOCS, "bench": BENCH, "dev": TEST + DOCS},
+    extras_require={
+        "certify": CERTIFY,
+        "test": TEST + CERTIFY,
+        "docs": DOCS,
+        "bench": BENCH,
+        "dev": TEST + CERTIFY + DOCS,
+    },
     entry_points={"console_scripts": ["manifoldflow = manifoldflow.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",

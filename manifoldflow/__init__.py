@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from derivations import UnitFunction, activations
-    from manifoldflow import datasets, errors
+    from manifoldflow import certificates, datasets, errors
     from manifoldflow.convexity import GeodesicConvexity, geodesic_convexity
     from manifoldflow.flattest import flattest_point
     from manifoldflow.flow import FlowSolution, sharpness_flow
@@ -33,6 +33,7 @@ _HOME = {
     "UnitFunction": "derivations",
     "ZeroLossManifold": "manifoldflow.manifold",
     "activations": "derivations.activations",
+    "certificates": "manifoldflow.certificates",
     "datasets": "manifoldflow.datasets",
     "errors": "manifoldflow.errors",
     "flattest_point": "manifoldflow.flattest",
@@ -53,6 +54,7 @@ __all__ = [
     "ZeroLossManifold",
     "__version__",
     "activations",
+    "certificates",
     "datasets",
     "errors",
     "flattest_point",

@@ -39,8 +39,9 @@ class Constants:
     """Constants of the theorems for one starting point.
 
     `interval` holds every pre-activation that the flow can reach from there when `confined` (S7), else only those that
-    occur at the start; rho1, rho2, beta and ratio = inf phi'''/phi' are extrema over it (grid of 4001 points, refined
-    by Brent's method; not a rigorous enclosure), beta 0 where no positive one will do. `weight` = min_j a_j^2.
+    occur at the start; rho1, rho2, beta and ratio = inf phi'''/phi' are extrema over it, beta 0 where no positive one
+    will do. They come from a grid, refined: fast, but no proof (`manifoldflow.certificates.enclose_constants` is one).
+    `weight` = min_j a_j^2.
     """
 
     interval: tuple[float, float]
@@ -102,7 +103,7 @@ def reduced_constants(manifold: ZeroLossManifold, W: Array) -> Constants:
     work = manifold.workspace()
     F = float(geometry.sharpness(W, manifold.problem, work))
     weight = float((manifold.a**2).min())
-    interval, confined = _confinement(manifold, work.z, np.sqrt(F / (2.0 * manifold.s_min * weight)))
+    interval, confined = confinement(manifold, work.z, np.sqrt(F / (2.0 * manifold.s_min * weight)))
     rho1, rho2, beta, ratio = _extrema(manifold, interval)
     return Constants(interval, confined, rho1, rho2, beta, ratio, manifold.mu, manifold.s_min, weight, F)
 
@@ -155,7 +156,7 @@ def no_flatter_range(manifold: ZeroLossManifold, found: Constants) -> bool:
     return bool(np.all(~(slopes < bound)))
 
 
-def _confinement(manifold: ZeroLossManifold, z: Array, bound: float) -> tuple[tuple[float, float], bool]:
+def confinement(manifold: ZeroLossManifold, z: Array, bound: float) -> tuple[tuple[float, float], bool]:
     """The interval around the given z on which |phi'| <= bound; not confined when an end is beyond 1e8."""
     low = _escape(manifold, float(z.min()), -1.0, bound)
     high = _escape(manifold, float(z.max()), 1.0, bound)

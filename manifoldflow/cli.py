@@ -101,7 +101,7 @@ def _add_verify(commands: Any) -> None:
 
 
 def _add_inspect(commands: Any) -> None:
-    command = _command(commands, "inspect", "say which assumptions hold and which statements apply", run_inspect)
+    command = _command(commands, "inspect", "say which assumptions are proved and which statements apply", run_inspect)
     _add_problem(command)
 
 

@@ -4,6 +4,7 @@ from derivations.errors import DerivationError, FormulaError, ManifoldflowError
 
 __all__ = [
     "AssumptionWarning",
+    "CertificateError",
     "CheckpointError",
     "CodegenError",
     "DataError",
@@ -36,6 +37,10 @@ class CodegenError(ManifoldflowError):
 
 class GeometryError(ManifoldflowError):
     """The zero-loss set is not a manifold at this point (J J^T is singular), or the point is not on it."""
+
+
+class CertificateError(ManifoldflowError):
+    """Rigorous arithmetic is not to be had: of this machine, of this formula, or because an extra is not installed."""
 
 
 class ProjectionError(ManifoldflowError):

@@ -36,7 +36,8 @@ def flattest_point(
     With phi', phi''' > 0 and independent samples F is strictly convex in the outputs of the units (S13), so the minimum
     is unique up to directions orthogonal to the data and solves one monotone equation a sample,
     sum_j a_j phi((phi'')^{-1}(k_i / a_j)) = y_i. It is then global, and `result.is_global` says so: A1 was seen to hold
-    wherever |phi'| is small enough for an equally flat point (on a grid over |z| <= 1e8, which is not rigorous).
+    wherever |phi'| is small enough for an equally flat point (on a grid over |z| <= 1e8, which is not rigorous;
+    `manifoldflow.certificates.enclose_flattest_point` proves it).
 
     Otherwise F is minimised by a Riemannian trust-region method with the structured Hessian, from theta0 and from
     random points, and the best local minimum found is returned. With dependent samples S13 still bounds F from below

@@ -1,0 +1,210 @@
+"""The two rigorous arithmetics that a program is evaluated in: float64 intervals, and Arb's balls where installed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from ..codegen.program import Instruction, Program
+from ..errors import CertificateError
+from ..validation import one_of, positive_integer
+from .elementary import CONSTANTS, FUNCTIONS, power
+from .interval import INF, WHOLE, Interval, check_machine, down, exactly, up, where
+
+ARITHMETICS = ("float64", "arb")
+
+
+class Arithmetic(ABC):
+    """Encloses the outputs of a program over intervals of its input z."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """What a report calls it."""
+
+    @abstractmethod
+    def enclose(self, program: Program, z: Interval) -> dict[str, Interval]:
+        """Intervals that contain every output for every z, in the shape of z; the whole line where one is undefined."""
+
+
+class Float64Intervals(Arithmetic):
+    """`manifoldflow.certificates.interval`: fast, and needs nothing else.
+
+    >>> from .quantities import derivatives
+    >>> from derivations import UnitFunction
+    >>> Float64Intervals().enclose(derivatives(UnitFunction("z**2"), 1), Interval(-1.0, 2.0))["0"].lo
+    array(0.)
+    """
+
+    @property
+    def description(self) -> str:
+        """What a report calls it."""
+        return "float64 intervals"
+
+    def enclose(self, program: Program, z: Interval) -> dict[str, Interval]:
+        """Intervals that contain every output for every z."""
+        check_machine()
+        known: list[Interval] = []
+        with np.errstate(all="ignore"):
+            for instruction in program.instructions:
+                known.append(_apply(instruction, known, z, program))
+            return {name: _shaped(known[k], z) for name, k in program.outputs}
+
+
+def _apply(instruction: Instruction, known: list[Interval], z: Interval, program: Program) -> Interval:
+    operation = instruction.operation
+    if operation == "input":
+        return z
+    if operation == "constant":
+        return _constant(instruction.payload)
+    operands = [known[k] for k in instruction.operands]
+    if operation == "pow":
+        exponent = program.instructions[instruction.operands[1]].payload
+        return _raise(operands[0], operands[1], exponent)
+    if operation in FUNCTIONS:
+        return FUNCTIONS[operation](*operands)
+    if operation not in _RINGS:
+        raise _unknown(operation)
+    if operation == "mul" and instruction.operands[0] == instruction.operands[1]:
+        return operands[0].power(2)
+    return _RINGS[operation](*operands)
+
+
+_RINGS: dict[str, Callable[..., Interval]] = {
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "div": lambda x, y: x / y,
+    "neg": lambda x: -x,
+}
+
+
+def _raise(base: Interval, exponent: Interval, exact: str | Fraction | None) -> Interval:
+    if isinstance(exact, Fraction) and exact.denominator == 1 and exact > 0:
+        return base.power(int(exact))
+    return power(base, exponent)
+
+
+def _constant(payload: str | Fraction | None) -> Interval:
+    return exactly(payload) if isinstance(payload, Fraction) else CONSTANTS[str(payload)]
+
+
+def _shaped(value: Interval, z: Interval) -> Interval:
+    """In the shape of z, and nothing known where the arithmetic broke down."""
+    lo, hi = (np.broadcast_to(end, z.lo.shape) for end in (value.lo, value.hi))
+    return where(np.isnan(lo) | np.isnan(hi), WHOLE, Interval(lo, hi))
+
+
+def _unknown(operation: str) -> CertificateError:
+    return CertificateError(f"There is no rigorous form of the function {operation!r}; write the formula without it.")
+
+
+# --- Arb ------------------------------------------------------------------------------------------
+
+
+class ArbBalls(Arithmetic):
+    """Arb's ball arithmetic through python-flint, at any precision; one ball after the other, so slower.
+
+    Raises `CertificateError` where python-flint is not installed.
+    """
+
+    def __init__(self, bits: int = 128) -> None:
+        self.bits = positive_integer("bits", bits)
+        self._flint = _flint()
+
+    @property
+    def description(self) -> str:
+        """What a report calls it."""
+        return f"Arb balls of {self.bits} bits"
+
+    def enclose(self, program: Program, z: Interval) -> dict[str, Interval]:
+        """Intervals that contain every output for every z."""
+        before, self._flint.ctx.prec = self._flint.ctx.prec, self.bits
+        try:
+            columns = [
+                self._outputs(program, float(lo), float(hi)) for lo, hi in zip(z.lo.flat, z.hi.flat, strict=True)
+            ]
+        finally:
+            self._flint.ctx.prec = before
+        shape = z.lo.shape
+        ends = np.array(columns, dtype=float).reshape(z.lo.size, len(program.outputs), 2)
+        return {
+            name: Interval(ends[:, k, 0].reshape(shape), ends[:, k, 1].reshape(shape))
+            for k, (name, _) in enumerate(program.outputs)
+        }
+
+    def _outputs(self, program: Program, lo: float, hi: float) -> list[tuple[float, float]]:
+        arb = self._flint.arb
+        z = arb(lo) if lo == hi else arb(lo).union(arb(hi))
+        known: list[Any] = []
+        for instruction in program.instructions:
+            known.append(self._apply(instruction, known, z, program))
+        return [_rounded_out(known[k]) for _, k in program.outputs]
+
+    def _apply(self, instruction: Instruction, known: list[Any], z: Any, program: Program) -> Any:
+        operation, arb = instruction.operation, self._flint.arb
+        if operation == "input":
+            return z
+        if operation == "constant":
+            return self._constant(instruction.payload)
+        operands = [known[k] for k in instruction.operands]
+        if operation == "pow":
+            return self._power(operands, program.instructions[instruction.operands[1]].payload)
+        if operation == "sigmoid":
+            return 1 / (1 + (-operands[0]).exp())
+        if operation == "softplus":
+            return operands[0].exp().log1p()
+        if operation in _RINGS:
+            return operands[0] ** 2 if _is_square(instruction) else _RINGS[operation](*operands)
+        if operation not in FUNCTIONS:
+            raise _unknown(operation)
+        return getattr(arb, operation)(*operands)
+
+    def _power(self, operands: list[Any], exact: str | Fraction | None) -> Any:
+        whole = isinstance(exact, Fraction) and exact.denominator == 1
+        return operands[0] ** (int(exact) if whole and exact is not None else operands[1])
+
+    def _constant(self, payload: str | Fraction | None) -> Any:
+        if isinstance(payload, Fraction):
+            return self._flint.arb(self._flint.fmpq(payload.numerator, payload.denominator))
+        return self._flint.arb.pi() if payload == "pi" else self._flint.arb.const_e()
+
+
+def _is_square(instruction: Instruction) -> bool:
+    return instruction.operation == "mul" and instruction.operands[0] == instruction.operands[1]
+
+
+def _rounded_out(ball: Any) -> tuple[float, float]:
+    """The float64 below and above a ball; all of the line for one that is not finite."""
+    if not ball.is_finite():
+        return -INF, INF
+    # Conversion rounds a number that need not be a float64, in a direction that is not documented: one step more.
+    return float(down(float(ball.lower()))), float(up(float(ball.upper())))
+
+
+def has_arb() -> bool:
+    """Whether the extra `certify` is installed."""
+    return find_spec("flint") is not None
+
+
+@cache
+def _flint() -> Any:
+    if not has_arb():
+        raise CertificateError(
+            "arithmetic='arb' needs python-flint, which is not installed: pip install 'manifoldflow[certify]'. "
+            "arithmetic='float64' needs nothing."
+        )
+    import flint
+
+    return flint
+
+
+def arithmetic(name: str, bits: int = 128) -> Arithmetic:
+    """The arithmetic of that name, "float64" or "arb"; `bits` is the precision of the latter."""
+    return ArbBalls(bits) if one_of("arithmetic", name, ARITHMETICS) == "arb" else Float64Intervals()
