@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from manifoldflow.compiled import lapack
+from manifoldflow.compiled.batches import padded
+from manifoldflow.compiled.lanes import LANES
 from manifoldflow.compiled.lapack import cholesky, cholesky_inverse, cholesky_solve, gemm, gram, lu, lu_solve
 
-# Around the size (300 multiplications) where loops give way to BLAS: 6^3 = 216, 7^3 = 343.
-SIZES = [(1, 1, 1), (3, 4, 5), (6, 6, 6), (7, 7, 7), (17, 17, 17), (2, 60, 70), (40, 1, 200), (1, 1, 299), (1, 300, 1)]
+# Around a tile of four by sixteen, around the size (300 multiplications) where loops give way to BLAS in products with
+# a transpose, 6^3 = 216, 7^3 = 343, and past the inner size (256) that is taken at a time.
+SIZES = [(1, 1, 1), (3, 4, 5), (6, 6, 6), (7, 7, 7), (4, 8, 3), (5, 9, 3), (8, 16, 2), (9, 17, 2), (17, 17, 17),
+         (2, 60, 70), (40, 1, 200), (1, 1, 299), (1, 300, 1), (9, 18, 257), (5, 24, 600)]  # fmt: skip
 EMPTY = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0)]
 FLAGS = list(itertools.product([False, True], repeat=2))
 
@@ -68,6 +73,49 @@ def test_gram_fills_the_upper_half(rng, size, strided):
     np.testing.assert_allclose(np.triu(C), np.triu(1.5 * A.T @ A), atol=1e-13)
 
 
+def test_large_products_go_to_the_blas(rng, monkeypatch):
+    # The same function on both sides of the limit: where it is cannot be seen in the result.
+    for m, n, k in ((700, 700, 300), (3, 700, 300)):
+        A, B, C = rng.normal(size=(m, k)), rng.normal(size=(k, n)), np.empty((m, n))
+        assert (m * n * k > lapack._LARGE) == (m == 700)
+        gemm(False, False, 1.0, A, B, 0.0, C)
+        np.testing.assert_allclose(C, A @ B, atol=1e-11)
+        K = np.empty((n, n))
+        gram(np.ascontiguousarray(C), 0.0, K)
+        np.testing.assert_allclose(np.triu(K), np.triu(C.T @ C), atol=1e-8)
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 8, 13, 52])
+def test_a_batch_inverts_and_applies_eight_matrices(rng, n):
+    order = padded(n)
+    factor, S = rng.normal(size=(n, n + 3)), np.zeros((order, order))
+    S[:n, :n] = factor @ factor.T
+    d = np.ones((order, LANES))
+    d[:n] = rng.uniform(0.05, 20.0, size=(n, LANES))
+    H, M, pivots = np.zeros((order, order, LANES)), np.empty((order, order, LANES)), np.empty((order, LANES))
+    assert lapack.batch_inverses(d, S, M, pivots, H)
+    x, y, weighted = rng.normal(size=(order, LANES)), np.empty((order, LANES)), np.zeros((n, n))
+    lapack.apply_batch(H, x, y)
+    lapack.add_weighted_batch(x, H, d, weighted)
+    for lane in range(LANES):
+        e = d[:n, lane] ** 2
+        wanted = np.linalg.inv(np.linalg.inv(S[:n, :n]) + np.diag(e))
+        np.testing.assert_allclose(H[:n, :n, lane], wanted, rtol=1e-7, atol=1e-9 * np.abs(wanted).max())
+        np.testing.assert_allclose(y[:n, lane], H[:n, :n, lane] @ x[:n, lane], atol=1e-12 * np.abs(y).max())
+    wanted = np.einsum("il,ikl,kl->ik", x[:n], H[:n, :n], d[:n])
+    np.testing.assert_allclose(weighted, wanted, atol=1e-12 * np.abs(wanted).max())
+
+
+def test_a_batch_says_when_one_matrix_is_not_positive_definite(rng):
+    n = 8
+    factor = rng.normal(size=(n, n))
+    S, d = -np.eye(n) + 0.01 * factor @ factor.T, np.full((n, LANES), 0.5)
+    H, M, pivots = np.zeros((n, n, LANES)), np.empty((n, n, LANES)), np.empty((n, LANES))
+    assert lapack.batch_inverses(d, S, M, pivots, H)
+    d[:, 5] = 3.0
+    assert not lapack.batch_inverses(d, S, M, pivots, H)
+
+
 @pytest.mark.parametrize("n", [0, 1, 5, 12, 13, 40])
 def test_cholesky_inverse_fills_the_upper_half(rng, n):
     A = positive_definite(rng, n)
@@ -83,7 +131,7 @@ def positive_definite(rng, n, strided=False):
     return np.pad(matrix, ((0, 0), (1, 2)))[:, 1 : n + 1] if strided else matrix
 
 
-@pytest.mark.parametrize("n", [1, 2, 7, 64, 150])
+@pytest.mark.parametrize("n", [1, 2, 7, 9, 11, 64, 150, 300])
 @pytest.mark.parametrize("strided", [False, True])
 def test_cholesky(rng, n, strided):
     A = positive_definite(rng, n, strided)
@@ -100,6 +148,10 @@ def test_cholesky_says_where_it_failed(rng):
     A[3, 3] = -1.0
     assert cholesky(A) == 4
     assert cholesky(np.zeros((2, 2))) == 1
+    for n, row in ((20, 0), (20, 9), (21, 20), (300, 150)):
+        A = positive_definite(rng, n)
+        A[row, row] = -1.0
+        assert cholesky(A) == row + 1
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 64, 150])
