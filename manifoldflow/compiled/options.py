@@ -30,6 +30,11 @@ def jit_sums(function: F) -> F:
     return _compile(function, {**OPTIONS, "fastmath": {"contract", "reassoc"}})
 
 
+def jit_inlined(function: F) -> F:
+    """The same for what a loop calls at every step: compiled into its caller, as passing arrays would cost more."""
+    return _compile(function, {**OPTIONS, "forceinline": True})
+
+
 def _compile(function: F, options: dict[str, Any]) -> F:
     compiled = numba.njit(cache=True, no_cfunc_wrapper=True, **options)(function)
     if not numba.config.DISABLE_JIT:

@@ -299,7 +299,7 @@ def _clock(setting: Setting) -> float:
 def _chunk(setting: Setting) -> int:
     """Steps that take about `_CHUNK_SECONDS`; what is taken in one go does not change the result."""
     manifold = setting.manifold
-    seconds = setting.draws.uses * (5e-8 + 5e-11 * manifold.m * manifold.n)
+    seconds = setting.draws.uses * (2e-8 + 3e-11 * manifold.m * manifold.n)
     return max(1, int(_CHUNK_SECONDS / seconds))
 
 
