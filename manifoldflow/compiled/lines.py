@@ -71,6 +71,9 @@ def _lanes(numbers: Any) -> Any:
 
 
 def _start(typing_context: Any, array: Any) -> Any:
+    if not isinstance(array, types.Array) or array.layout != "C":
+        return None  # no such function: an address knows no strides
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(array)(context, builder, arguments[0]).data
 
