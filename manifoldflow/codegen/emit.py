@@ -30,6 +30,7 @@ g         (1+p, m, n)    gradient of psi in v
 alpha     (1+p, m, n)    gradient of h = 2 g^T S g in v
 H         (1+p, 1+p, m, n)    Hessian of psi in v
 E         (1+p, 1+p, m, n)    curvature of the sharpness on the manifold, Hess h - lam H
+out       (2+p, M)       for one sample, M >= m: psi and g; z and a are then (M,) and c is (p, M)
 
 output    derived in record
 {table}
@@ -39,7 +40,7 @@ import math
 
 import numpy as np
 
-from manifoldflow.compiled.lanes import accumulate
+from manifoldflow.compiled.lines import accumulate
 from manifoldflow.compiled.options import jit
 
 
@@ -64,18 +65,17 @@ def sech(x):
 '''
 
 _ELEMENT = {"z": "z[j, i]", "a": "a[j, i]", "s": "s[i]", "lambda_": "lam[i]"}
-_SAMPLE = {"z": "z[j]", "a": "a[j]"}
+_ARITHMETIC = {"input", "constant", "add", "sub", "mul", "div", "neg", "sqrt"}  # several units in one instruction
 
 
 @dataclass(frozen=True)
 class Group:
-    """One generated function: its signature, what it returns, which expressions it fills and in which loop nest."""
+    """One generated function: its signature, what it returns, and which expressions it fills."""
 
     name: str
     arguments: str
     names: tuple[str, ...]
     doc: str
-    over_samples: bool = True
     total: str | None = None
 
 
@@ -90,13 +90,6 @@ GROUPS = (
         total="h",
     ),
     Group("curvature", "z, c, s, a, lam, H, E", ("H", "E"), "Fill H and E."),
-    Group(
-        "sample_first_order",
-        "z, c, a, f, g",
-        ("psi", "g"),
-        "One sample: z, a, f (m,), g (1+p, m); fill g, and f with each unit's output. No sum, so it vectorises.",
-        over_samples=False,
-    ),
 )
 
 
@@ -110,7 +103,7 @@ def unit_source(unit: UnitFunction, version: str) -> str:
     pointwise = derive(unit).pointwise
     table = "\n".join(f"{_label(entry):<10}{entry.record}" for entry in pointwise)
     header = _HEADER.format(formula=unit.psi, version=version, own=", ".join(unit.own) or "none", p=unit.p, table=table)
-    functions = [_function(unit, group, pointwise) for group in GROUPS]
+    functions = [_function(unit, group, pointwise) for group in GROUPS] + [_sample_function(unit, pointwise)]
     if unit.phi is not None:
         functions.append(_phi_function(pointwise))
     return "\n\n".join([header, *functions]).rstrip() + "\n"
@@ -121,35 +114,59 @@ def _label(entry: PointwiseExpression) -> str:
 
 
 def _function(unit: UnitFunction, group: Group, pointwise: Iterable[PointwiseExpression]) -> str:
-    entries = {_label(e): e for e in pointwise if e.name in group.names}
-    if not {e.name for e in entries.values()} == set(group.names):
-        raise CodegenError(f"Kernel function {group.name!r} needs {group.names}; derived were {sorted(entries)}.")
-    program = compile_program({label: e.expression for label, e in entries.items()})
-    places = dict(_ELEMENT if group.over_samples else _SAMPLE)
-    places.update({name: f"c[j, {q}]" for q, name in enumerate(unit.own)})
-    body, names = _straight_line(program, places)
+    entries, program = _compiled(group.name, group.names, pointwise)
+    body, names = _straight_line(program, _ELEMENT | {name: f"c[j, {q}]" for q, name in enumerate(unit.own)})
     for label, number in program.outputs:
         body.extend(_stores(entries[label], names[number], group))
-    loops = ["    for j in range(z.shape[0]):"] + (
-        ["        for i in range(z.shape[1]):"] if group.over_samples else []
-    )
-    indent = "            " if group.over_samples else "        "
-    start = (["    f[:] = 0.0"] if group.over_samples and "psi" in group.names else []) + (
-        ["    total = 0.0"] if group.total else []
-    )
+    loops = ["    for j in range(z.shape[0]):", "        for i in range(z.shape[1]):"]
+    start = (["    f[:] = 0.0"] if "psi" in group.names else []) + (["    total = 0.0"] if group.total else [])
     end = ["    return total"] if group.total else []
     head = [f"def {group.name}({group.arguments}):", f'    """{group.doc}"""']
-    return "\n".join([*head, *start, *loops, *(indent + line for line in body), *end]) + "\n"
+    return "\n".join([*head, *start, *loops, *("            " + line for line in body), *end]) + "\n"
+
+
+def _compiled(
+    name: str, wanted: tuple[str, ...], pointwise: Iterable[PointwiseExpression]
+) -> tuple[dict[str, PointwiseExpression], Program]:
+    """The expressions of a function by their labels, and the program that evaluates them."""
+    entries = {_label(e): e for e in pointwise if e.name in wanted}
+    if not {e.name for e in entries.values()} == set(wanted):
+        raise CodegenError(f"Kernel function {name!r} needs {wanted}; derived were {sorted(entries)}.")
+    return entries, compile_program({label: e.expression for label, e in entries.items()})
+
+
+def _sample_function(unit: UnitFunction, pointwise: Iterable[PointwiseExpression]) -> str:
+    """What a step of SGD calls: one sample, by plain addresses.
+
+    Arithmetic goes on to M, in whole vector instructions; a function such as exp costs as much for every unit.
+    """
+    entries, program = _compiled("sample_first_order", ("psi", "g"), pointwise)
+    places = {"z": "z[j]", "a": "a[j]", **{name: f"c[{_in_row(q)}]" for q, name in enumerate(unit.own)}}
+    body, names = _straight_line(program, places)
+    for label, number in program.outputs:
+        row = 0 if entries[label].name == "psi" else 1 + entries[label].index[0]
+        body.append(f"out[{_in_row(row)}] = {names[number]}")
+    count = "M" if {instruction.operation for instruction in program.instructions} <= _ARITHMETIC else "m"
+    head = [
+        "def sample_first_order(z, c, a, out, m, M):",
+        '    """One sample, in rows of M: fill out with psi and g for the first m units, or for all M."""',
+        f"    for j in range({count}):",
+    ]
+    return "\n".join([*head, *("        " + line for line in body)]) + "\n"
+
+
+def _in_row(row: int) -> str:
+    """Where unit j stands in that row of an array (k, M)."""
+    return "j" if row == 0 else "M + j" if row == 1 else f"{row} * M + j"
 
 
 def _stores(entry: PointwiseExpression, value: str, group: Group) -> list[str]:
     if entry.name == group.total:
         return [f"total = accumulate(total, {value})"]
     if entry.name == "psi":
-        return [f"f[i] += {value}" if group.over_samples else f"f[j] = {value}"]
-    position = "j, i" if group.over_samples else "j"
+        return [f"f[i] += {value}"]
     indices = sorted({entry.index, entry.index[::-1]})
-    return [f"{entry.name}[{', '.join(map(str, index))}, {position}] = {value}" for index in indices]
+    return [f"{entry.name}[{', '.join(map(str, index))}, j, i] = {value}" for index in indices]
 
 
 def _phi_function(pointwise: Iterable[PointwiseExpression]) -> str:

@@ -7,7 +7,7 @@ rearrangement, and no lane waits for another. Arrays are given by where they beg
 
 from __future__ import annotations
 
-from .lanes import LANES, load, multiply_add, spread, square_root, store, total
+from .lines import LANES, load, multiply_add, spread, square_root, store, total
 from .options import jit, jit_inlined
 
 TILE = 4

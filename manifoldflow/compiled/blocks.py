@@ -17,8 +17,8 @@ import numpy as np
 from .batches import padded
 from .coefficients import gather, image_of_coefficients, parameters
 from .geometry import add_multiple, apply_blocks
-from .lanes import LANES
 from .lapack import add_weighted_batch, apply_batch, batch_inverses, cholesky, cholesky_inverse, gemm, lu, lu_solve
+from .lines import LANES
 from .options import jit
 
 

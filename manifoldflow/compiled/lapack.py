@@ -15,9 +15,10 @@ import scipy.linalg
 from numba import types
 from numba.extending import get_cython_function_address
 
-from . import batches, products, triangular
-from .lanes import LONG_REGISTERS, PLACE, row_stride, start
+from . import batches, triangular
+from .lines import LONG_REGISTERS, PLACE, row_stride, start, start_of_rows
 from .options import jit, jit_address, jit_sums
+from .products import product
 
 # Where a BLAS takes over, by numbers of multiplications and orders of matrices: measured against OpenBLAS. On
 # processors with shorter registers it is ahead earlier.
@@ -32,11 +33,12 @@ def may_use_threads(m, n, d):
     return n > _LARGE_ORDER or m * n * max(n, d) > min(_LARGE, 2**18)
 
 
-def _bind(module: str, name: str, n_arguments: int) -> types.ExternalFunction:
+def _bind(module: str, name: str, kinds: str) -> types.ExternalFunction:
+    """A routine by name; a kind for each argument: a matrix by its place `m`, or what `.ctypes` points to, `.`."""
     symbol = f"manifoldflow_{name}"
     address = get_cython_function_address(f"scipy.linalg.cython_{module}", name)
     llvmlite.binding.add_symbol(symbol, address)
-    return types.ExternalFunction(symbol, types.void(*[types.voidptr] * n_arguments))
+    return types.ExternalFunction(symbol, types.void(*(PLACE if kind == "m" else types.voidptr for kind in kinds)))
 
 
 def _external(function, result, *arguments):
@@ -50,19 +52,68 @@ def _external(function, result, *arguments):
     return compiled, types.ExternalFunction(symbol, signature)
 
 
-_dgemm = _bind("blas", "dgemm", 13)
-_dsyrk = _bind("blas", "dsyrk", 10)
-_dpotrf = _bind("lapack", "dpotrf", 5)
-_dpotrs = _bind("lapack", "dpotrs", 8)
-_dpotri = _bind("lapack", "dpotri", 5)
-_dgetrf = _bind("lapack", "dgetrf", 6)
-_dgetrs = _bind("lapack", "dgetrs", 9)
+_dgemm = _bind("blas", "dgemm", "......m.m..m.")
+_dsyrk = _bind("blas", "dsyrk", "." * 10)
+_dpotrf = _bind("lapack", "dpotrf", "." * 5)
+_dpotrs = _bind("lapack", "dpotrs", "." * 8)
+_dpotri = _bind("lapack", "dpotri", "." * 5)
+_dgetrf = _bind("lapack", "dgetrf", "." * 6)
+_dgetrs = _bind("lapack", "dgetrs", "." * 9)
 
-_I, _X = types.intp, types.float64
+
+def any_product(transpose_a, transpose_b, alpha, A, a_stride, B, b_stride, beta, C, c_stride, rows, columns, inner):
+    """C = alpha op(A) op(B) + beta C by the way that is fastest for the size; see `gemm` and `products`."""
+    work = rows * columns * inner
+    if not transpose_b and work <= _LARGE:
+        product(transpose_a, False, alpha, A, a_stride, B, b_stride, beta, C, c_stride, rows, columns, inner)
+    elif work < _SMALL:
+        _small_product(transpose_a, alpha, A, a_stride, B, b_stride, beta, C, c_stride, rows, columns, inner)
+    else:
+        _large_product(
+            transpose_a, transpose_b, alpha, A, a_stride, B, b_stride, beta, C, c_stride, rows, columns, inner
+        )
+
+
+@jit_sums
+def _small_product(transpose_a, alpha, A, a_stride, B, b_stride, beta, C, c_stride, rows, columns, inner):
+    """C = alpha op(A) B^T + beta C."""
+    row, step = (1, a_stride) if transpose_a else (a_stride, 1)
+    for i in range(rows):
+        for j in range(columns):
+            total = 0.0
+            for k in range(inner):
+                total += A[i * row + k * step] * B[j * b_stride + k]
+            c = i * c_stride + j
+            C[c] = alpha * total + (beta * C[c] if beta != 0.0 else 0.0)
+
+
+@jit
+def _large_product(transpose_a, transpose_b, alpha, A, a_stride, B, b_stride, beta, C, c_stride, rows, columns, inner):
+    # Row-major C = A B is column-major C^T = B^T A^T, so the operands change places and keep their flags.
+    flags = np.empty(2, np.uint8)
+    flags[0] = 84 if transpose_b else 78
+    flags[1] = 84 if transpose_a else 78
+    sizes = np.empty(6, np.int32)
+    sizes[0], sizes[1], sizes[2] = columns, rows, inner
+    sizes[3], sizes[4], sizes[5] = b_stride, a_stride, c_stride
+    scalars = np.empty(2)
+    scalars[0], scalars[1] = alpha, beta
+    _dgemm(
+        flags[0:].ctypes, flags[1:].ctypes, sizes[0:].ctypes, sizes[1:].ctypes, sizes[2:].ctypes,
+        scalars[0:].ctypes, B, sizes[3:].ctypes, A, sizes[4:].ctypes, scalars[1:].ctypes, C, sizes[5:].ctypes,
+    )  # fmt: skip
+
+
+def symmetric_product(A, a_stride, beta, C, c_stride, n, inner):
+    """The upper half of C = A^T A + beta C."""
+    product(True, True, 1.0, A, a_stride, A, a_stride, beta, C, c_stride, n, n, inner)
+
+
+_I, _X, _B = types.intp, types.float64, types.boolean
 _kept_product, _product = _external(
-    products.product, types.void,
-    types.boolean, types.boolean, _X, PLACE, _I, PLACE, _I, _X, PLACE, _I, _I, _I, _I,
-)  # fmt: skip
+    any_product, types.void, _B, _B, _X, PLACE, _I, PLACE, _I, _X, PLACE, _I, _I, _I, _I
+)
+_kept_symmetric, _symmetric_product = _external(symmetric_product, types.void, PLACE, _I, _X, PLACE, _I, _I, _I)
 _kept_factor, _factor = _external(triangular.factor, _I, PLACE, _I, _I)
 _kept_solve, _solve = _external(triangular.solve, types.void, PLACE, _I, _I, PLACE, _I, _I)
 _kept_inverses, _inverses = _external(batches.inverses, _I, PLACE, PLACE, _I, PLACE, PLACE, PLACE)
@@ -70,58 +121,19 @@ _kept_apply, _apply_batch = _external(batches.apply_batch, types.void, PLACE, _I
 _kept_weighted, _add_weighted = _external(batches.add_weighted, types.void, PLACE, PLACE, PLACE, _I, _I, PLACE)
 
 
-@jit_sums
-def _small_product(transpose_a, alpha, A, B, beta, C):
-    """C = alpha op(A) B^T + beta C."""
-    inner = A.shape[0] if transpose_a else A.shape[1]
-    for i in range(C.shape[0]):
-        for j in range(C.shape[1]):
-            total = 0.0
-            for k in range(inner):
-                total += (A[k, i] if transpose_a else A[i, k]) * B[j, k]
-            C[i, j] = alpha * total + (beta * C[i, j] if beta != 0.0 else 0.0)
-
-
-@jit
-def _large_product(transpose_a, transpose_b, alpha, A, B, beta, C):
-    # Row-major C = A B is column-major C^T = B^T A^T, so the operands change places and keep their flags.
-    flags = np.empty(2, np.uint8)
-    flags[0] = 84 if transpose_b else 78
-    flags[1] = 84 if transpose_a else 78
-    sizes = np.empty(6, np.int32)
-    sizes[0], sizes[1] = C.shape[1], C.shape[0]
-    sizes[2] = A.shape[0] if transpose_a else A.shape[1]
-    sizes[3], sizes[4], sizes[5] = B.strides[0] // 8, A.strides[0] // 8, C.strides[0] // 8
-    scalars = np.empty(2)
-    scalars[0], scalars[1] = alpha, beta
-    _dgemm(
-        flags[0:].ctypes, flags[1:].ctypes, sizes[0:].ctypes, sizes[1:].ctypes, sizes[2:].ctypes,
-        scalars[0:].ctypes, B.ctypes, sizes[3:].ctypes, A.ctypes, sizes[4:].ctypes,
-        scalars[1:].ctypes, C.ctypes, sizes[5:].ctypes,
-    )  # fmt: skip
-
-
 @jit
 def _compiled_gemm(transpose_a, transpose_b, alpha, A, B, beta, C):
-    inner = A.shape[0] if transpose_a else A.shape[1]
-    work = C.shape[0] * C.shape[1] * inner
-    if not transpose_b and work <= _LARGE:
-        _product(
-            transpose_a, False, alpha, start(A), row_stride(A), start(B), row_stride(B), beta, start(C), row_stride(C),
-            C.shape[0], C.shape[1], inner,
-        )  # fmt: skip
-    elif work < _SMALL:
-        _small_product(transpose_a, alpha, A, B, beta, C)
-    else:
-        _large_product(transpose_a, transpose_b, alpha, A, B, beta, C)
+    _product(
+        transpose_a, transpose_b, alpha, start_of_rows(A), row_stride(A), start_of_rows(B), row_stride(B), beta,
+        start_of_rows(C), row_stride(C), C.shape[0], C.shape[1], A.shape[0] if transpose_a else A.shape[1],
+    )  # fmt: skip
 
 
 @jit
 def _compiled_gram(A, beta, C):
     m, n = A.shape
     if m * n * n <= _LARGE:
-        a, stride = start(A), row_stride(A)
-        _product(True, True, 1.0, a, stride, a, stride, beta, start(C), row_stride(C), n, n, m)
+        _symmetric_product(start_of_rows(A), row_stride(A), beta, start_of_rows(C), row_stride(C), n, m)
         return
     flags = np.empty(2, np.uint8)
     flags[0], flags[1] = 76, 78
@@ -173,7 +185,7 @@ def _compiled_cholesky(A):
     if n <= _SMALL_ORDER:
         return _small_cholesky(A)
     if n <= _LARGE_ORDER:
-        return _factor(start(A), row_stride(A), n)
+        return _factor(start_of_rows(A), row_stride(A), n)
     uplo = np.full(1, 76, np.uint8)
     sizes = np.empty(3, np.int32)
     sizes[0], sizes[1], sizes[2] = n, A.strides[0] // 8, 0
@@ -199,7 +211,7 @@ def _compiled_cholesky_solve(U, B):
         _small_cholesky_solve(U, B)
         return
     if U.shape[0] <= _LARGE_ORDER or B.shape[0] <= 2:
-        _solve(start(U), row_stride(U), U.shape[0], start(B), row_stride(B), B.shape[0])
+        _solve(start_of_rows(U), row_stride(U), U.shape[0], start_of_rows(B), row_stride(B), B.shape[0])
         return
     uplo = np.full(1, 76, np.uint8)
     sizes = np.empty(5, np.int32)

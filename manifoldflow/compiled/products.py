@@ -1,4 +1,4 @@
-"""Products of matrices of moderate size: tiles of four rows by two lanes, with their sums in registers.
+"""Products of matrices of moderate size: tiles of four rows by two lines, with their sums in registers.
 
 For sizes at which a BLAS spends much of its time around the product, and for those it treats as large, up to where it
 has to copy its operands to keep them in the cache. Each number is a sum in the order of the inner index, in parts of
@@ -7,13 +7,14 @@ DEPTH, whatever tile it falls in. Matrices are given by where they begin and the
 
 from __future__ import annotations
 
-from .lanes import LANES, LONG_REGISTERS, load, load_first, multiply_add, spread, store_first
+from .lines import LANES, LONG_REGISTERS, load, load_first, multiply_add, spread, store_first
 from .options import jit
 
 WIDTH = 2 * LANES if LONG_REGISTERS else LANES  # columns of a tile: with four rows, what fits into registers
 DEPTH = 256  # of the inner index at a time: that many rows of a tile's columns fit into the first-level cache
 
 
+@jit
 def product(transposed, symmetric, alpha, A, a_stride, B, b_stride, beta, C, c_stride, rows, columns, inner):
     """C = alpha op(A) B + beta C, op(A) = A^T where `transposed`; C is not read where beta is 0.
 

@@ -1,8 +1,10 @@
 """SGD in pre-activation coordinates: a use of sample i adds a rank-one term G_i h^T to Z, whatever d is.
 
-Z is held as (n, M), one sample a row; M is m rounded up to whole cache lines, and what is beyond m stays 0. The terms
-of the last steps wait in `pending`: a step forms the one row that it reads, and a full list is added to Z in one pass.
-The same coefficients go to `moved` at once, so that the parameters come back as W_0 + moved^T R without solving with G.
+Z is held as (n, M), one sample a row; M is m rounded up to whole lines (see `lines`). The units beyond m are copies of
+the last one that no output counts, so that nothing has to stop in the middle of a line. Where Z is small every term is
+added at once. Elsewhere the terms of the last steps wait in `pending`: a step forms the one row that it reads, and a
+full list is added to Z in one sweep. The same coefficients go to `moved` at once, so that the parameters come back as
+W_0 + moved^T R without solving with G.
 
 Heavy ball, theta_{k+1} = theta_k + v_{k+1} with v_{k+1} = beta v_k + h_k, is held as q = theta + beta / (1 - beta) v,
 which moves by h / (1 - beta) and so takes rank-one terms too, and v / beta^k, which takes h / beta^k: no step touches
@@ -15,22 +17,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .lapack import gemm
-from .options import jit
-from .pointers import SAMPLE_FIRST_ORDER, sample_first_order_at
+from .lines import LANES, load, start, store, total
+from .options import jit, jit_inlined
+from .pending import add_pending, enter, form_row
+from .pointers import SAMPLE_FIRST_ORDER, fill_sample
 
-LANES = 8  # numbers in a cache line
-IN_CACHE = 2**19  # a Z of at most so many numbers stays in cache: plain loops pass over it faster than a matrix product
-_DENSE = 16  # pending terms that a matrix product is worth calling for
 _SMALLEST_DECAY = 1e-100
 
 
 class Walk(NamedTuple):
-    """The arrays of one run. With momentum 0 those of the velocity are empty.
+    """The arrays of one run. Without momentum those of the velocity, v, moved_v, own_q and own_v, have no rows.
 
-    q, v, moved, moved_v (n, M); own, own_q, own_v (m, p): the units' own parameters, and their q and v; pending (P, M)
-    with the `members` (P,) they belong to and `boosts` (P,), what turns their part of q into that of v; `held` (1,),
-    how many there are; decay (1,).
+    q, v, moved, moved_v (n, M); own, own_q, own_v (p, M): the units' own parameters, and their q and v; pending
+    (M / LANES, P, LANES), terms in lines, P a multiple of GROUP, or 0 where every term is added at once; `members` (P,)
+    that they belong to and `boosts` (P,), what turns their part of q into that of v; `held` (1,), how many there are;
+    decay (1,).
     """
 
     q: np.ndarray
@@ -48,195 +49,167 @@ class Walk(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Room to write in: outputs f (M,), g (1 + p, M), a row (M,), weights (P, n), the own parameters' step (p, M)."""
+    """Room to write in: out (2 + p, M), f and its gradient for one sample; row (M,); weights (P,); own_step (p, M), 0
+    between steps. And `counted` (M,): 1 for a unit, 0 for a copy.
+    """
 
-    f: np.ndarray
-    g: np.ndarray
+    out: np.ndarray
     row: np.ndarray
     weights: np.ndarray
     own_step: np.ndarray
+    counted: np.ndarray
+
+
+class Given(NamedTuple):
+    """What the steps read: the unit's function; G, y, the coefficients `a`, whose rows are `a_row` apart; the block's
+    rows, noise and scale; the sizes.
+    """
+
+    unit: int
+    G: np.ndarray
+    y: np.ndarray
+    a: np.ndarray
+    a_row: int
+    rows: np.ndarray
+    noise: np.ndarray
+    scale: np.ndarray
+    n: int
+    m: int
+    M: int
+    own_size: int
+    capacity: int
+    batch: int
 
 
 @jit
 def sgd_steps(walk, room, problem, a, momentum, rows, noise, scale, first, last, limit):
     """Take steps first..last-1 of a block in place; returns the number of the step that failed, else `last`.
 
-    Step k uses the samples rows[k] (b,) with label noise[k] (b,), all at the same parameters: h = scale[k] (f_i - y_i -
-    noise) grad f_i. A step fails when an error f_i - y_i leaves [-limit, limit]. a is (n, m), or (1, m) where all its
-    rows are equal.
+    Step k uses the samples rows[k] (b,) with label noise[k] (b,), all at the same parameters: q moves by the terms
+    scale[k] (f_i - y_i - noise) grad f_i. A step fails when an error f_i - y_i leaves [-limit, limit]. a is (n, M), or
+    (1, M) where all its rows are equal.
     """
-    # Fields become names once, and no row a variable of its own: counting references would cost more than the work.
-    q, v, moved, moved_v, own, own_q, own_v, pending, members, boosts, held_before, decay = walk
-    f, g, row, weights, own_step = room
-    unit = problem.unit[SAMPLE_FIRST_ORDER]
-    G, y = problem.G, problem.y
-    m, p, b = own.shape[0], own.shape[1], rows.shape[1]
-    z = row[:m]
-    per_sample = a.shape[0] > 1
-    lag = -momentum / (1.0 - momentum)
-    held = held_before[0]
+    M = walk.q.shape[1]
+    given = Given(
+        problem.unit[SAMPLE_FIRST_ORDER], start(problem.G), start(problem.y), start(a), M if a.shape[0] > 1 else 0,
+        start(rows), start(noise), start(scale),
+        walk.q.shape[0], problem.a.shape[0], M, walk.own.size, walk.members.shape[0], rows.shape[1],
+    )  # fmt: skip
+    places = Walk(
+        start(walk.q), start(walk.v), start(walk.moved), start(walk.moved_v), start(walk.own), start(walk.own_q),
+        start(walk.own_v), start(walk.pending), start(walk.members), start(walk.boosts), start(walk.held),
+        start(walk.decay),
+    )  # fmt: skip
+    free = Room(start(room.out), start(room.row), start(room.weights), start(room.own_step), start(room.counted))
+    if given.capacity == 0:
+        return _steps_at_once(places, free, given, first, last, limit)
+    return _steps_pending(places, free, given, momentum, first, last, limit)
+
+
+@jit
+def _steps_at_once(walk, room, given, first, last, limit):
+    """Steps of one sample without momentum, each added to Z as it is taken."""
+    q, moved, own, out, G, n, M = walk.q, walk.moved, walk.own, room.out, given.G, given.n, given.M
     for step in range(first, last):
-        if held + b > pending.shape[0]:
-            if pending.shape[0] == 1:
-                _add_one(q, G, pending, members[0])
-            else:
-                _add_pending(q, v, G, pending, members, boosts, held, weights)
-            held = 0
-        for k in range(b):
-            i = rows[step, k]
-            _copy_row(row, q, i)
-            if held > 0 or momentum > 0.0:
-                _correct_row(row, v, G, i, pending, members, boosts, held, lag * decay[0])
-            sample_first_order_at(unit)(z, own, a[i if per_sample else 0], f, g)
-            error = _total(f) - y[i]
-            if not abs(error) <= limit:
-                return step
-            factor = scale[step] * (error - noise[step, k]) / (1.0 - momentum)
-            members[held + k] = i
-            _enter(pending, moved, g, factor, held + k, i)
-            if p > 0:
-                _enter_own(own_step, g, factor)
-        if momentum > 0.0:
-            _push(v, moved_v, own_v, pending, members, boosts, decay, held, held + b, momentum)
-        held += b
-        if p > 0:
-            _move_own(own, own_q, own_v, own_step, momentum, lag, decay[0])
-    held_before[0] = held
+        i = given.rows[step]
+        fill_sample(given.unit, q, i * M, own, given.a, i * given.a_row, out, given.m, M)
+        error = _output(out, room.counted, M) - given.y[i]
+        if not abs(error) <= limit:
+            return step
+        factor = given.scale[step] * (error - given.noise[step])
+        for j in range(0, M, LANES):
+            term = factor * load(out, M + j)
+            store(moved, i * M + j, load(moved, i * M + j) + term)
+            for k in range(n):
+                store(q, k * M + j, load(q, k * M + j) + G[i * n + k] * term)
+        for j in range(0, given.own_size, LANES):
+            store(own, j, load(own, j) + factor * load(out, 2 * M + j))
     return last
 
 
 @jit
-def _total(f):
-    """Sum of a whole number of cache lines, in four parts: one would wait for every addition."""
-    t0 = t1 = t2 = t3 = 0.0
-    for j in range(0, f.shape[0], 4):
-        t0 += f[j]
-        t1 += f[j + 1]
-        t2 += f[j + 2]
-        t3 += f[j + 3]
-    return (t0 + t1) + (t2 + t3)
+def _steps_pending(walk, room, given, momentum, first, last, limit):
+    """Steps whose terms wait."""
+    out, M, b = room.out, given.M, given.batch
+    lag = -momentum / (1.0 - momentum)
+    for step in range(first, last):
+        if walk.held[0] + b > given.capacity:
+            add_pending(walk, room.weights, given, momentum)
+        for k in range(step * b, step * b + b):
+            i = given.rows[k]
+            form_row(room.row, walk, room.weights, given, i, lag * walk.decay[0])
+            fill_sample(given.unit, room.row, 0, walk.own, given.a, i * given.a_row, out, given.m, M)
+            error = _output(out, room.counted, M) - given.y[i]
+            if not abs(error) <= limit:
+                return step
+            factor = given.scale[step] * (error - given.noise[k])
+            slot = walk.held[0] + k - step * b
+            walk.members[slot] = i
+            enter(walk, out, given, factor, slot, i * M)
+            for j in range(0, given.own_size, LANES):
+                store(room.own_step, j, load(room.own_step, j) + factor * load(out, 2 * M + j))
+        if momentum > 0.0:
+            _push(walk, given, momentum)
+        walk.held[0] += b
+        _move_own(walk, room.own_step, given.own_size, momentum, lag)
+    return last
+
+
+@jit_inlined
+def _output(out, counted, M):
+    """Sum of the outputs of the units that count, in two parts: one would wait for every addition."""
+    even = load(out, 0) * load(counted, 0)
+    if M == LANES:
+        return total(even)
+    odd = load(out, LANES) * load(counted, LANES)
+    for j in range(2 * LANES, M - LANES, 2 * LANES):
+        even += load(out, j) * load(counted, j)
+        odd += load(out, j + LANES) * load(counted, j + LANES)
+    if M % (2 * LANES) != 0:
+        even += load(out, M - LANES) * load(counted, M - LANES)
+    return total(even + odd)
 
 
 @jit
-def _copy_row(row, q, i):
-    for j in range(row.shape[0]):
-        row[j] = q[i, j]
-
-
-@jit
-def _correct_row(row, v, G, i, pending, members, boosts, count, lag):
-    """From row i of q to that of Z: theta = q + lag v, lag = -beta decay / (1 - beta), and the pending terms."""
-    if lag != 0.0:
-        for j in range(row.shape[0]):
-            row[j] += lag * v[i, j]
-    whole = count // 4 * 4
-    for s in range(0, whole, 4):
-        w0 = G[i, members[s]] * (1.0 + lag * boosts[s])
-        w1 = G[i, members[s + 1]] * (1.0 + lag * boosts[s + 1])
-        w2 = G[i, members[s + 2]] * (1.0 + lag * boosts[s + 2])
-        w3 = G[i, members[s + 3]] * (1.0 + lag * boosts[s + 3])
-        for j in range(row.shape[0]):
-            row[j] += (w0 * pending[s, j] + w1 * pending[s + 1, j]) + (w2 * pending[s + 2, j] + w3 * pending[s + 3, j])
-    for s in range(whole, count):
-        w0 = G[i, members[s]] * (1.0 + lag * boosts[s])
-        for j in range(row.shape[0]):
-            row[j] += w0 * pending[s, j]
-
-
-@jit
-def _enter(pending, moved, g, factor, slot, i):
-    """Enter factor * grad f_i as a pending term, and into the coefficients."""
-    for j in range(pending.shape[1]):
-        term = factor * g[0, j]
-        pending[slot, j] = term
-        moved[i, j] += term
-
-
-@jit
-def _enter_own(own_step, g, factor):
-    for t in range(own_step.shape[0]):
-        for j in range(own_step.shape[1]):
-            own_step[t, j] += factor * g[t + 1, j]
-
-
-@jit
-def _add_one(q, G, pending, i):
-    """q += G_i h^T for the only pending term, at momentum 0: what `_add_pending` does, without the cost of its call."""
-    for k in range(q.shape[0]):
-        weight = G[i, k]
-        for j in range(q.shape[1]):
-            q[k, j] += weight * pending[0, j]
-
-
-@jit
-def _add_pending(q, v, G, pending, members, boosts, count, weights):
-    """q += sum_s G_s h_s^T over the pending terms, and v += the same with their boosts."""
-    for s in range(count):
-        for k in range(G.shape[1]):
-            weights[s, k] = G[members[s], k]
-    _add_terms(q, weights, pending, count)
-    if v.shape[0] > 0:
-        for s in range(count):
-            for k in range(G.shape[1]):
-                weights[s, k] *= boosts[s]
-        _add_terms(v, weights, pending, count)
-
-
-@jit
-def _add_terms(out, weights, pending, count):
-    """out += weights^T pending, over the first `count` rows of both."""
-    if count >= _DENSE and out.size > IN_CACHE:
-        gemm(True, False, 1.0, weights[:count], pending[:count], 1.0, out)
-        return
-    whole = count // 4 * 4
-    for s in range(0, whole, 4):
-        for k in range(out.shape[0]):
-            w0, w1, w2, w3 = weights[s, k], weights[s + 1, k], weights[s + 2, k], weights[s + 3, k]
-            for j in range(out.shape[1]):
-                out[k, j] += (w0 * pending[s, j] + w1 * pending[s + 1, j]) + (
-                    w2 * pending[s + 2, j] + w3 * pending[s + 3, j]
-                )
-    for s in range(whole, count):
-        for k in range(out.shape[0]):
-            w0 = weights[s, k]
-            for j in range(out.shape[1]):
-                out[k, j] += w0 * pending[s, j]
-
-
-@jit
-def _push(v, moved_v, own_v, pending, members, boosts, decay, first, last, momentum):
-    """Enter the newest pending terms, from `first` on, into the velocity's arrays."""
-    decay[0] *= momentum
-    if decay[0] < _SMALLEST_DECAY:
-        for array in (v, moved_v, own_v):
-            _scale_matrix(array, decay[0])
+def _push(walk, given, momentum):
+    """Enter the newest pending terms, those of one step, into the velocity's arrays."""
+    first, decay, M = walk.held[0], walk.decay[0] * momentum, given.M
+    if decay < _SMALLEST_DECAY:
+        _scale(walk.v, given.n * M, decay)
+        _scale(walk.moved_v, given.n * M, decay)
+        _scale(walk.own_v, given.own_size, decay)
         for s in range(first):
-            boosts[s] *= decay[0]
-        decay[0] = 1.0
-    for s in range(first, last):
-        boosts[s] = (1.0 - momentum) / decay[0]
-        for j in range(pending.shape[1]):
-            moved_v[members[s], j] += boosts[s] * pending[s, j]
+            walk.boosts[s] *= decay
+        decay = 1.0
+    walk.decay[0] = decay
+    for s in range(first, first + given.batch):
+        walk.boosts[s] = boost = (1.0 - momentum) / decay
+        at = walk.members[s] * M
+        for j in range(0, M, LANES):
+            term = boost * load(walk.pending, j * given.capacity + s * LANES)
+            store(walk.moved_v, at + j, load(walk.moved_v, at + j) + term)
 
 
 @jit
-def _scale_matrix(array, factor):
-    for i in range(array.shape[0]):
-        for j in range(array.shape[1]):
-            array[i, j] *= factor
+def _scale(array, size, factor):
+    for j in range(0, size, LANES):
+        store(array, j, factor * load(array, j))
 
 
-@jit
-def _move_own(own, own_q, own_v, own_step, momentum, lag, decay):
+@jit_inlined
+def _move_own(walk, own_step, size, momentum, lag):
     """The units' own parameters; few, so they move at once."""
-    for j in range(own.shape[0]):
-        for t in range(own.shape[1]):
-            own_q[j, t] += own_step[t, j]
-            own[j, t] = own_q[j, t]
-            if momentum > 0.0:
-                own_v[j, t] += own_step[t, j] * (1.0 - momentum) / decay
-                own[j, t] += lag * decay * own_v[j, t]
-            own_step[t, j] = 0.0
+    for j in range(0, size, LANES):
+        step = load(own_step, j)
+        store(own_step, j, 0.0 * step)
+        if momentum > 0.0:
+            ahead = load(walk.own_q, j) + step
+            velocity = load(walk.own_v, j) + (1.0 - momentum) / walk.decay[0] * step
+            store(walk.own_q, j, ahead)
+            store(walk.own_v, j, velocity)
+            store(walk.own, j, ahead + lag * walk.decay[0] * velocity)
+        else:
+            store(walk.own, j, load(walk.own, j) + step)
 
 
 @jit
@@ -253,21 +226,22 @@ def distinct_samples(draws, order, rows):
 
 
 @jit
-def largest_curvature(Z, own, problem, a, kick, room, moved, moved_own):
+def largest_curvature(Z, own, problem, a, kick, out, moved, moved_own):
     """max_i K_ii, over samples i and both signs, after a step along grad f_i that moves f_i by `kick` to first order.
 
-    Z (n, M) and own (m, p) are kept; moved (m,) and moved_own (m, p) are room. NaN outside the activation's domain.
+    Z and a (n, m) and own (p, m) are kept; out (2 + p, m), moved (m,) and moved_own (p, m) are room. NaN outside the
+    activation's domain.
     """
     largest = 0.0
     for i in range(problem.G.shape[0]):
         for sign in (-1.0, 1.0):
             _copy_point(Z, own, i, moved, moved_own)
-            here = _curvature(moved, moved_own, problem, a, i, room)
+            here = _curvature(moved, moved_own, problem, a, i, out)
             for j in range(moved.shape[0]):
-                moved[j] += sign * kick / here * problem.s[i] * room.g[0, j]
-                for t in range(own.shape[1]):
-                    moved_own[j, t] += sign * kick / here * room.g[t + 1, j]
-            there = _curvature(moved, moved_own, problem, a, i, room) if kick > 0.0 else here
+                moved[j] += sign * kick / here * problem.s[i] * out[1, j]
+                for t in range(own.shape[0]):
+                    moved_own[t, j] += sign * kick / here * out[2 + t, j]
+            there = _curvature(moved, moved_own, problem, a, i, out) if kick > 0.0 else here
             if not there <= largest:
                 largest = there
             if largest != largest:
@@ -279,18 +253,19 @@ def largest_curvature(Z, own, problem, a, kick, room, moved, moved_own):
 def _copy_point(Z, own, i, z, c):
     for j in range(z.shape[0]):
         z[j] = Z[i, j]
-        for t in range(own.shape[1]):
-            c[j, t] = own[j, t]
+        for t in range(own.shape[0]):
+            c[t, j] = own[t, j]
 
 
 @jit
-def _curvature(z, own, problem, a, i, room):
-    """K_ii = |grad f_i|^2; leaves the gradient in room.g."""
-    row = a[i if a.shape[0] > 1 else 0]
-    sample_first_order_at(problem.unit[SAMPLE_FIRST_ORDER])(z, own, row, room.f, room.g)
-    total = 0.0
-    for j in range(z.shape[0]):
-        total += problem.s[i] * room.g[0, j] * room.g[0, j]
-        for t in range(own.shape[1]):
-            total += room.g[t + 1, j] * room.g[t + 1, j]
-    return total
+def _curvature(z, own, problem, a, i, out):
+    """K_ii = |grad f_i|^2; leaves the gradient in out[1:]."""
+    m = z.shape[0]
+    unit = problem.unit[SAMPLE_FIRST_ORDER]
+    fill_sample(unit, start(z), 0, start(own), start(a), i * m, start(out), m, m)
+    squares = 0.0
+    for j in range(m):
+        squares += problem.s[i] * out[1, j] * out[1, j]
+        for t in range(2, out.shape[0]):
+            squares += out[t, j] * out[t, j]
+    return squares

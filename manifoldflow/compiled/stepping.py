@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .geometry import add_multiple, distance, gradient, newton_projection, newton_step, norm, residual
-from .lanes import accumulate
+from .lines import accumulate
 from .options import jit
 
 (

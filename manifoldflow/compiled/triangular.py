@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .lanes import LANES, load_first, multiply_add, spread, store_first, total
+from .lines import LANES, load_first, multiply_add, spread, store_first, total
 from .options import jit
 
 

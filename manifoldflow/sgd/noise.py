@@ -17,6 +17,8 @@ from ..validation import Array, one_of, positive_number, real_array
 _KINDS = ("none", "rademacher", "gaussian", "uniform")
 SAMPLINGS = ("replacement", "distinct", "epochs")
 _USES = 2**15  # of a sample in one block of draws
+# The signs that the bits of each byte stand for.
+_SIGNS: Array = 1.0 - 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class LabelNoise:
         """Noise for `shape` = (steps, samples a step), in C order."""
         if self.covariance is not None:
             return np.ascontiguousarray(_unit_draws(self.kind, stream, shape) @ self.root)
-        return self.std * _unit_draws(self.kind, stream, shape)
+        draws = _unit_draws(self.kind, stream, shape)
+        return draws if self.std == 1.0 else np.multiply(draws, self.std, out=draws)
 
 
 def _unit_draws(kind: str, stream: np.random.Generator, shape: tuple[int, int]) -> Array:
@@ -100,10 +103,8 @@ def _unit_draws(kind: str, stream: np.random.Generator, shape: tuple[int, int]) 
     if kind == "uniform":
         return np.sqrt(3.0) * (2.0 * stream.random(shape) - 1.0)
     size = shape[0] * shape[1]
-    bits = np.unpackbits(np.frombuffer(stream.bytes(-(-size // 8)), np.uint8), count=size)
-    signs: Array = np.multiply(bits, -2.0, dtype=np.float64)
-    signs += 1.0
-    return signs.reshape(shape)
+    signs = _SIGNS.take(np.frombuffer(stream.bytes(-(-size // 8)), np.uint8), axis=0)
+    return signs.reshape(-1)[:size].reshape(shape)
 
 
 @dataclass(frozen=True)

@@ -168,8 +168,9 @@ def label_noise_sgd(
     recorder = Recorder(quantities(record), steps_to_record(record_every, record_at, count), manifold, runs)
     streams = generator(rng).spawn(runs)
     seconds = positive_number("checkpoint_seconds", checkpoint_seconds, allow_zero=True)
-    asked = _fingerprint(setting, starts, streams, recorder)
-    saved = None if checkpoint is None else Checkpoint(checkpoint, "label-noise SGD", asked)
+    saved = None
+    if checkpoint is not None:
+        saved = Checkpoint(checkpoint, "label-noise SGD", _fingerprint(setting, starts, streams, recorder))
     walkers = [Walker(setting, start, stream) for start, stream in zip(starts, streams, strict=True)]
     return _Simulation(setting, walkers, recorder, _callable(callback), saved, seconds).run()
 
@@ -310,7 +311,7 @@ def _clock(setting: Setting) -> float:
 def _chunk(setting: Setting) -> int:
     """Steps that take about `_CHUNK_SECONDS`; what is taken in one go does not change the result."""
     manifold = setting.manifold
-    seconds = setting.draws.uses * (5e-8 + 5e-11 * manifold.m * manifold.n)
+    seconds = setting.draws.uses * (2e-8 + 3e-11 * manifold.m * manifold.n)
     return max(1, int(_CHUNK_SECONDS / seconds))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..compiled import geometry
-from ..compiled.sgd import Room, largest_curvature
+from ..compiled.sgd import largest_curvature
 from ..errors import InputError
 from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
@@ -176,12 +176,11 @@ class _Curvature:
         W = manifold.coordinates.reduce(start)
         rank, m, p = manifold.coordinates.rank, manifold.m, manifold.network.p
         self.Z = np.ascontiguousarray((W[:, :rank] @ manifold.problem.R.T).T)
-        self.own = np.ascontiguousarray(W[:, rank:])
+        self.own = np.ascontiguousarray(W[:, rank:].T)
         self.problem, self.a = manifold.problem, np.ascontiguousarray(manifold.a.T)
-        self.room = Room(np.empty(m), np.empty((1 + p, m)), np.empty(m), np.empty((1, manifold.n)), np.empty((p, m)))
+        self.room = (np.empty((2 + p, m)), np.empty(m), np.empty((p, m)))
 
     def after(self, kick: float) -> float:
         """The largest, after each output in turn was moved by +-kick; NaN where that cannot be evaluated."""
-        room = (np.empty(self.Z.shape[1]), np.empty_like(self.own))
         with np.errstate(all="ignore"):
-            return float(largest_curvature(self.Z, self.own, self.problem, self.a, kick, self.room, *room))
+            return float(largest_curvature(self.Z, self.own, self.problem, self.a, kick, *self.room))

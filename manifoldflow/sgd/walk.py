@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled.sgd import IN_CACHE, LANES, Room, Walk, sgd_steps
+from ..compiled.lines import LANES
+from ..compiled.pending import GROUP
+from ..compiled.sgd import Room, Walk, sgd_steps
 from ..manifold import ZeroLossManifold
 from ..validation import Array
 from .noise import Draws
 from .step_size import StepSizes
 
-# Pending terms (see `compiled.sgd`): none for a Z of a few rows, where forming a row costs more than it saves; eight,
-# added four at a time by plain loops, while Z stays in cache; more for a matrix product beyond. Measured.
-_FEW = 2**11
+# Pending terms (see `compiled.sgd`): none for a Z of few rows or few numbers, where forming a row costs more than it
+# saves; as many as one sweep over Z adds while Z stays in cache; more where it comes from memory. Measured.
+_FEW_ROWS, _FEW = 10, 400
+_IN_CACHE, _MANY = 2**19, 32
 _MANY_RUNS = 64  # from here on, runs do not keep the half megabyte of their current block between chunks
 
 
@@ -40,15 +43,48 @@ class Setting:
     @cached_property
     def coefficients(self) -> Array:
         """The fixed coefficients, one sample a row, or one row where all are equal: it then stays in cache."""
-        a = np.ascontiguousarray(self.manifold.a.T)
+        a = self.in_lines(self.manifold.a.T)
         return a[:1].copy() if np.array_equal(a, np.broadcast_to(a[:1], a.shape)) else a
+
+    def scale(self, first: int, last: int) -> Array:
+        """What the error of each step is multiplied by: -2 eta / b, over 1 - momentum for q of `compiled.sgd`."""
+        if self.sizes.constant and self._constant_scale.size >= last - first:
+            return self._constant_scale[: last - first]
+        return self._scaled(self.sizes.of(first, last))
+
+    @cached_property
+    def _constant_scale(self) -> Array:
+        return self._scaled(np.full(self.draws.steps, self.sizes.base))
+
+    def _scaled(self, sizes: Array) -> Array:
+        return -2.0 / ((self.draws.batch or 1) * (1.0 - self.momentum)) * sizes
 
     @property
     def capacity(self) -> int:
-        """How many pending terms are kept."""
-        size = self.manifold.n * _whole_lines(self.manifold.m)
-        least = 1 if size <= _FEW and self.momentum == 0.0 else 8 if size <= IN_CACHE else 32
-        return max(least, self.draws.uses)
+        """How many pending terms are kept; 0 where every term is added at once."""
+        n, uses = self.manifold.n, self.draws.uses
+        size = n * self.manifold.m
+        if uses == 1 and self.momentum == 0.0 and (n <= _FEW_ROWS or size <= _FEW):
+            return 0
+        return _whole(max(uses, GROUP if size <= _IN_CACHE else _MANY), GROUP)
+
+    @property
+    def width(self) -> int:
+        """M, the numbers in a row: where rows are swept, pairs of lines.
+
+        An odd number of them: rows a power of two apart would share a few places in a cache.
+        """
+        if self.capacity == 0:
+            return _whole(self.manifold.m, LANES)
+        pairs = _whole(self.manifold.m, 2 * LANES) // (2 * LANES)
+        return 2 * LANES * (pairs | 1 if pairs > 7 else pairs)
+
+    def in_lines(self, rows: Array) -> Array:
+        """Rows (k, m) in whole lines (k, M), the last unit repeated."""
+        padded = _cache_aligned(len(rows), self.width)
+        padded[:, : self.manifold.m] = rows
+        padded[:, self.manifold.m :] = rows[:, -1:]
+        return padded
 
 
 _NOTHING = (np.empty((0, 1), np.int64), np.empty((0, 1)), np.empty(0))
@@ -100,22 +136,24 @@ class Walker:
         self._before_block = dict(self.stream.bit_generator.state)
         draws = self.setting.draws
         self._rows, self._noise = draws.block(self.stream)
-        sizes = self.setting.sizes.of(start, start + len(self._rows))
-        self._scale = -2.0 * sizes / (draws.batch or 1)
+        self._scale = self.setting.scale(start, start + len(self._rows))
 
     def theta(self) -> Array:
         """Parameters now, (m, d + p): the start, moved within the data's span."""
         d = self.setting.manifold.coordinates.d
         way = self._way()
         theta = self.start + self.setting.manifold.coordinates.expand(way)
-        theta[:, d:] = self._walk.own
+        theta[:, d:] = self._own()
         return theta
 
     def reduced(self) -> Array:
         """Parameters in reduced coordinates, (m, r + p)."""
         W = self._origin + self._way()
-        W[:, self.setting.manifold.coordinates.rank :] = self._walk.own
+        W[:, self.setting.manifold.coordinates.rank :] = self._own()
         return W
+
+    def _own(self) -> Array:
+        return self._walk.own[:, : self.setting.manifold.m].T
 
     def _way(self) -> Array:
         """How far the weights have moved, (m, r + p), with zeros for the units' own parameters."""
@@ -155,8 +193,9 @@ def _arrays_again(value: Any) -> Any:
     return {key: _arrays_again(part) for key, part in value.items()} if isinstance(value, dict) else value
 
 
-def _whole_lines(m: int) -> int:
-    return -(-m // LANES) * LANES
+def _whole(count: int, group: int) -> int:
+    """The next multiple of `group`."""
+    return -(-count // group) * group
 
 
 def _cache_aligned(*shape: int) -> Array:
@@ -168,18 +207,18 @@ def _cache_aligned(*shape: int) -> Array:
 
 
 def _arrays(setting: Setting, W: Array) -> tuple[Walk, Room]:
-    man, P = setting.manifold, setting.capacity
-    n, m, M, p, rank = man.n, man.m, _whole_lines(man.m), man.network.p, man.coordinates.rank
-    with_velocity = setting.momentum > 0.0
-    q = _cache_aligned(n, M)
-    q[:, :m] = (W[:, :rank] @ man.problem.R.T).T
-    own = np.ascontiguousarray(W[:, rank:])
-    rows = n if with_velocity else 0
+    man, P, M = setting.manifold, setting.capacity, setting.width
+    n, m, p, rank = man.n, man.m, man.network.p, man.coordinates.rank
+    rows, own_rows = (n, p) if setting.momentum > 0.0 else (0, 0)
+    own = setting.in_lines(W[:, rank:].T)
     walk = Walk(
-        q=q, v=_cache_aligned(rows, M), moved=_cache_aligned(n, M), moved_v=_cache_aligned(rows, M),
-        own=own, own_q=own.copy(), own_v=np.zeros((m if with_velocity else 0, p)),
-        pending=_cache_aligned(P, M), members=np.zeros(P, np.int64), boosts=np.zeros(P),
+        q=setting.in_lines((W[:, :rank] @ man.problem.R.T).T), v=_cache_aligned(rows, M),
+        moved=_cache_aligned(n, M), moved_v=_cache_aligned(rows, M),
+        own=own, own_q=own[:own_rows].copy(), own_v=_cache_aligned(own_rows, M),
+        pending=_cache_aligned(M // LANES, P, LANES), members=np.zeros(P, np.int64), boosts=np.zeros(P),
         held=np.zeros(1, np.int64), decay=np.ones(1),
     )  # fmt: skip
-    room = Room(_cache_aligned(M), _cache_aligned(1 + p, M), _cache_aligned(M), np.empty((P, n)), np.zeros((p, M)))
+    counted = _cache_aligned(M)
+    counted[:m] = 1.0
+    room = Room(_cache_aligned(2 + p, M), _cache_aligned(M), np.empty(P), _cache_aligned(p, M), counted)
     return walk, room

@@ -336,14 +336,16 @@ def evaluate(unit, lam):
     module = functions(unit)
     F = module.second_order(z, c, s, a, f, g, alpha)
     module.curvature(z, c, s, a, np.full(n, lam), H, E)
-    once, again, row, each = np.empty(n), np.empty_like(g), np.empty((1 + p, m)), np.empty(m)
+    once, again, rows = np.empty(n), np.empty_like(g), np.full((2 + p, m + 1), np.nan)
     module.values(z, c, a, once)
     np.testing.assert_allclose(once, f, rtol=1e-14)
     module.first_order(z, c, a, once, again)
     np.testing.assert_array_equal(again, g)
-    module.sample_first_order(z[:, 1].copy(), c, a[:, 1].copy(), each, row)
-    assert each.sum() == pytest.approx(f[1], rel=1e-14)
-    np.testing.assert_array_equal(row, g[:, :, 1])
+    one_more = [np.append(array, array[..., -1:], axis=-1) for array in (z[:, 1], c.T, a[:, 1])]  # the last unit again
+    module.sample_first_order(*(array.ravel() for array in one_more), rows.ravel(), m, m + 1)
+    assert rows[0, :m].sum() == pytest.approx(f[1], rel=1e-14)
+    np.testing.assert_array_equal(rows[1:, :m], g[:, :, 1])
+    assert np.isnan(rows[:, m]).all() or np.array_equal(rows[:, m], rows[:, m - 1])
     return {"z": z, "c": c, "s": s, "a": a}, {"f": f, "g": g, "alpha": alpha, "H": H, "E": E, "F": F}
 
 

@@ -9,8 +9,8 @@ import scipy.linalg
 
 from manifoldflow.compiled import lapack
 from manifoldflow.compiled.batches import padded
-from manifoldflow.compiled.lanes import LANES
 from manifoldflow.compiled.lapack import cholesky, cholesky_inverse, cholesky_solve, gemm, gram, lu, lu_solve
+from manifoldflow.compiled.lines import LANES
 
 # Around a tile of four by sixteen, around the size (300 multiplications) where loops give way to BLAS in products with
 # a transpose, 6^3 = 216, 7^3 = 343, and past the inner size (256) that is taken at a time.
