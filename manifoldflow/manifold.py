@@ -188,7 +188,9 @@ class ZeroLossManifold:
     def predict(self, theta: ArrayLike) -> Array:
         """Network outputs f_i, (n,), at any parameters."""
         W = self.coordinates.reduce(self._vector("theta", theta))
-        return geometry.output(W, self.problem, self.workspace())
+        work = self.workspace()
+        geometry.output(W, self.problem, work)
+        return work.f
 
     def residual(self, theta: ArrayLike) -> Array:
         """f - y, (n,)."""

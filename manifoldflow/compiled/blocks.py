@@ -16,10 +16,10 @@ import numpy as np
 
 from .batches import padded
 from .coefficients import gather, image_of_coefficients, parameters
-from .geometry import add_multiple, apply_blocks
+from .geometry import add_multiple, apply_blocks, copy
 from .lapack import add_weighted_batch, apply_batch, batch_inverses, cholesky, cholesky_inverse, gemm, lu, lu_solve
 from .lines import LANES
-from .options import jit
+from .options import jit_bare
 
 
 class Factors(NamedTuple):
@@ -70,7 +70,7 @@ def new_factors(m, n, r, p, wide):
     )
 
 
-@jit
+@jit_bare
 def curvature_bound(E, largest):
     """Bound on the largest eigenvalue of D: largest absolute row sum of a block E_ji times that of R_hat^T R_hat."""
     size = 0.0
@@ -84,17 +84,18 @@ def curvature_bound(E, largest):
     return size * largest
 
 
-@jit
+@jit_bare
 def linearise(problem, work, stages, factors):
     """What of V' does not depend on c, at the point that stages.start and work hold: J, and N1 = (H grad F)^T in J."""
     n = problem.G.shape[0]
-    factors.g[:] = work.g
+    for q in range(work.g.shape[0]):
+        copy(work.g[q], factors.g[q])
     image_of_coefficients(stages.value, problem.G, factors.normal)
-    work.z[:] = factors.normal[:, :n]
+    copy(factors.normal[:, :n], work.z)
     apply_blocks(work.H, work.z, factors.normal[:, n:], factors.n1)  # of -grad F: `factorise` adds it
 
 
-@jit
+@jit_bare
 def factorise(problem, frame, work, factors, c, omega):
     """Factor I - c V'; False if a block or the Schur complement is singular or not finite."""
     for q in range(factors.row.shape[0]):
@@ -105,7 +106,7 @@ def factorise(problem, frame, work, factors, c, omega):
     m = factors.g.shape[1]
     for first in range(0, m, LANES):
         last = min(first + LANES, m)
-        if frame.wide and work.E.shape[0] == 1 and work.E[0, 0, first:last].min() * c > -0.75 * frame.shift:
+        if frame.wide and work.E.shape[0] == 1 and c * smallest(work.E[0, 0, first:last]) > -0.75 * frame.shift:
             if not _weighted_inverses(frame, work.E[0, 0, first:last], c, factors, first):
                 return False
         else:
@@ -115,7 +116,20 @@ def factorise(problem, frame, work, factors, c, omega):
     return lu(factors.schur, factors.schur_pivots) == 0
 
 
-@jit
+@jit_bare
+def smallest(e):
+    """The smallest entry of a matrix; NaN if there is one."""
+    least = np.inf
+    for j in range(e.shape[0]):
+        for i in range(e.shape[1]):
+            if not e[j, i] >= least:
+                least = e[j, i]
+            if least != least:
+                return least
+    return least
+
+
+@jit_bare
 def _weighted_inverses(frame, e, c, factors, first):
     """H = (G^{-1} + c diag(e))^{-1} = d^{-1} (I - (I + d G' d)^{-1}) d^{-1} for up to eight units, without G^{-1}.
 
@@ -136,7 +150,7 @@ def _weighted_inverses(frame, e, c, factors, first):
     return True
 
 
-@jit
+@jit_bare
 def _to_lanes(x, first, lines):
     """Rows first to first + 8 of x, one in each lane; what is past the end is 0."""
     last = min(LANES, x.shape[0] - first)
@@ -147,7 +161,7 @@ def _to_lanes(x, first, lines):
             lines[i, lane] = x[first + lane, i]
 
 
-@jit
+@jit_bare
 def _general_block(problem, frame, E, factors, c, j):
     """S^{-1} by Cholesky, or by LU where S is indefinite, and H = R_hat S^{-1} R_hat^T, which is kept when wide."""
     R_hat = frame.R_hat
@@ -170,7 +184,7 @@ def _general_block(problem, frame, E, factors, c, j):
         for i in range(D):
             inverse[i, i] = 1.0
         lu_solve(S, factors.pivots, inverse)
-        S[:] = inverse
+        copy(inverse, S)
     if not frame.wide:
         _keep(S, factors, j)
     gemm(False, True, 1.0, S, R_hat, 0.0, half)
@@ -182,7 +196,7 @@ def _general_block(problem, frame, E, factors, c, j):
     return True
 
 
-@jit
+@jit_bare
 def _keep(block, factors, j):
     """Put unit j's block into its lane."""
     batch, lane = factors.blocks[j // LANES], j % LANES
@@ -191,7 +205,7 @@ def _keep(block, factors, j):
             batch[i, k, lane] = block[i, k]
 
 
-@jit
+@jit_bare
 def _curvature_block(E, R_hat, j, c, weighted, S):
     """S = I + c sum_i A_i^T E_ji A_i."""
     D = R_hat.shape[1]
@@ -214,7 +228,7 @@ def _curvature_block(E, R_hat, j, c, weighted, S):
         S[k, k] += 1.0
 
 
-@jit
+@jit_bare
 def _add_to_schur(row, image, g, j, schur):
     """schur += P^T image Q, where P and Q hold unit j's coefficients of the rows and of J."""
     n = schur.shape[0]
@@ -231,7 +245,7 @@ def _add_to_schur(row, image, g, j, schur):
                     schur[i, k] += row[q, j, i] * image[n + q - 1, n + own - 1] * g[own, j, k]
 
 
-@jit
+@jit_bare
 def _add_image_of_solution(problem, frame, factors, b, out):
     """out += H b, block by block."""
     if frame.wide:
@@ -247,7 +261,7 @@ def _add_image_of_solution(problem, frame, factors, b, out):
             out[j, q] += factors.solved[j, r + q - n]
 
 
-@jit
+@jit_bare
 def _add_products(factors, b, out):
     """out_j += B_j b_j for the blocks B_j that are kept."""
     x, y = factors.lines[0], factors.lines[1]
@@ -260,7 +274,7 @@ def _add_products(factors, b, out):
                 out[first + lane, i] += y[i, lane]
 
 
-@jit
+@jit_bare
 def _row_product(row, image, out):
     """out_i = sum_j row_ji . image_ji."""
     n = row.shape[2]
@@ -273,7 +287,7 @@ def _row_product(row, image, out):
                 out[i] += row[q, j, i] * image[j, n + q - 1]
 
 
-@jit
+@jit_bare
 def _normal(g, w, out):
     """J^T w in coefficients."""
     n = g.shape[2]
@@ -287,7 +301,7 @@ def _normal(g, w, out):
             out[j, n + q - 1] = total
 
 
-@jit
+@jit_bare
 def solve(problem, frame, work, factors, c, b, image):
     """b <- (I - c V')^{-1} b, and its image; both (m, n + p)."""
     n = problem.G.shape[0]
@@ -302,7 +316,7 @@ def solve(problem, frame, work, factors, c, b, image):
     _normal(factors.g, factors.rhs[0], factors.normal)
     _add_image_of_solution(problem, frame, factors, factors.normal, image)
     add_multiple(b, 1.0, factors.normal)
-    work.z[:] = image[:, :n]
+    copy(image[:, :n], work.z)
     apply_blocks(work.E, work.z, image[:, n:], work.t)
     gather(work.t, factors.normal)
     add_multiple(b, -c, factors.normal)

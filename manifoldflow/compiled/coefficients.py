@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import apply_jacobian_to_coefficients, factor_gram, subtract_normal, upper_jacobian_gram
+from .geometry import apply_jacobian_to_coefficients, copy, factor_gram, subtract_normal, upper_jacobian_gram
 from .lapack import cholesky_solve, gemm
-from .options import jit
+from .options import jit_bare
 from .pointers import SECOND_ORDER, second_order_at
 
 
@@ -54,7 +54,7 @@ def new_stages(k, m, n, p):
     )  # fmt: skip
 
 
-@jit
+@jit_bare
 def gather(t, out):
     """Coefficients (m, n + p) of sum_i A_i^T t_ji from t (1 + p, m, n): own parts are summed over the samples."""
     n = t.shape[2]
@@ -68,23 +68,23 @@ def gather(t, out):
             out[j, n + q - 1] = total
 
 
-@jit
+@jit_bare
 def image_of_coefficients(b, G, out):
     """b R_hat R_hat^T, by one product with the Gram matrix."""
     n = G.shape[0]
     gemm(False, False, 1.0, b[:, :n], G, 0.0, out[:, :n])
-    out[:, n:] = b[:, n:]
+    copy(b[:, n:], out[:, n:])
 
 
-@jit
+@jit_bare
 def parameters(b, R, out):
     """b R_hat: the parameters (m, r + p) with coefficients b."""
     n, r = R.shape
     gemm(False, False, 1.0, b[:, :n], R, 0.0, out[:, :r])
-    out[:, r:] = b[:, n:]
+    copy(b[:, n:], out[:, r:])
 
 
-@jit
+@jit_bare
 def field(image, problem, frame, work, omega, refine, out):
     """Coefficients of -V = grad F + omega J^T K^{-1} (f - y) at the parameters with that image; returns (F, info).
 
@@ -93,9 +93,7 @@ def field(image, problem, frame, work, omega, refine, out):
     taken out a second time, for points near stationarity. Leaves z, f, g, alpha, lam and the factor of K in work.
     """
     n = problem.G.shape[0]
-    for j in range(image.shape[0]):
-        for i in range(n):
-            work.z[j, i] = image[j, i]
+    copy(image[:, :n], work.z)
     F = second_order_at(problem.unit[SECOND_ORDER])(
         work.z, image[:, n:], problem.s, problem.a, work.f, work.g, work.alpha
     )  # fmt: skip
@@ -111,7 +109,7 @@ def field(image, problem, frame, work, omega, refine, out):
     return F, info
 
 
-@jit
+@jit_bare
 def _gather_tangent(problem, frame, work, omega, refine, out):
     """What work.alpha stands for, as coefficients without idle part; the normal part taken out again on demand."""
     drop_idle_part(work.alpha[0], frame, work.t[0])
@@ -121,7 +119,7 @@ def _gather_tangent(problem, frame, work, omega, refine, out):
     gather(work.alpha, out)
 
 
-@jit
+@jit_bare
 def _level_own_parts(t):
     """Only the sum over samples of an own parameter's coefficients counts: spread it, so that no large terms cancel."""
     for q in range(1, t.shape[0]):
@@ -133,7 +131,7 @@ def _level_own_parts(t):
                 t[q, j, i] = total / t.shape[2]
 
 
-@jit
+@jit_bare
 def _project_again(problem, work, omega):
     """Take out of work.alpha what rounding left of its normal part, with the factor of K in work.K."""
     apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.image, work.scratch[0])
@@ -143,7 +141,7 @@ def _project_again(problem, work, omega):
     subtract_normal(work.alpha, work.g, work.scratch[0])
 
 
-@jit
+@jit_bare
 def scale(array, factor):
     """array *= factor for a contiguous array."""
     flat = array.reshape(array.size)
@@ -151,7 +149,7 @@ def scale(array, factor):
         flat[k] *= factor
 
 
-@jit
+@jit_bare
 def add_rows(factor, weights, rows, out):
     """out += factor sum_k weights_k rows_k, four rows at a time: `out` is read and written a quarter as often."""
     k, count = 0, weights.shape[0]
@@ -168,30 +166,30 @@ def add_rows(factor, weights, rows, out):
         k += 1
 
 
-@jit
+@jit_bare
 def add_combination(factor, weights, arrays, out):
     """out += factor sum_k weights_k arrays_k."""
     add_rows(factor, weights, arrays.reshape(arrays.shape[0], out.size), out.reshape(out.size))
 
 
-@jit
+@jit_bare
 def combine(factor, weights, arrays, out):
     """out = factor sum_k weights_k arrays_k."""
     out[:] = 0.0
     add_combination(factor, weights, arrays, out)
 
 
-@jit
+@jit_bare
 def start_stages(W, problem, frame, work, stages, refine):
     """The starting image and V there, from what `gradient` left in the workspace at W, on M."""
     n, r = problem.R.shape
-    stages.start[:, :n] = work.z
-    stages.start[:, n:] = W[:, r:]
+    copy(work.z, stages.start[:, :n])
+    copy(W[:, r:], stages.start[:, n:])
     _gather_tangent(problem, frame, work, 0.0, refine, stages.value)
     scale(stages.value, -1.0)
 
 
-@jit
+@jit_bare
 def drop_idle_part(b, frame, scratch):
     """Take out of coefficients what R_hat maps to zero, for dependent samples.
 
@@ -203,7 +201,7 @@ def drop_idle_part(b, frame, scratch):
         gemm(False, True, 1.0, scratch[:, :r], frame.left, 0.0, b[:, :n])
 
 
-@jit
+@jit_bare
 def evaluate_stage(stages, k, problem, frame, work, omega, refine):
     """Stage k = V at stages.trial; returns False where it is not finite or J J^T singular."""
     F, info = field(stages.trial, problem, frame, work, omega, refine, stages.coefficients[k])

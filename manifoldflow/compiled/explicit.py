@@ -15,8 +15,8 @@ from .coefficients import (
     parameters,
     start_stages,
 )
-from .geometry import add_multiple, curvature, distance, gradient, norm
-from .options import jit
+from .geometry import add_multiple, copy, curvature, distance, gradient, norm
+from .options import jit_bare
 from .stepping import (
     ACCEPTED,
     CURVATURE,
@@ -35,7 +35,6 @@ from .stepping import (
     reject,
     switch,
 )
-from .views import borrowed
 
 # Steps of this length over the largest rate are stable (real axis); the rate is known by a bound, often 1.3 times it.
 STABILITY_LIMIT = 6.1
@@ -50,14 +49,12 @@ class Explicit(NamedTuple):
     order: int
 
 
-@jit
+@jit_bare
 def explicit_advance(state, problem, frame, work, record, control, tableau, trial, stages):
     """Advance until the record is full or there is a reason to stop; returns the reason.
 
     Stages leave the manifold by no more than the method's error, and every accepted point is projected back onto it.
     """
-    state, problem, frame, work, record = borrowed((state, problem, frame, work, record))
-    control, tableau, trial, stages = borrowed((control, tableau, trial, stages))
     reason = initialise(state, trial, problem, work, control, tableau.order)
     fresh = True
     while reason == RUNNING:
@@ -80,15 +77,13 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
     return reason
 
 
-@jit
+@jit_bare
 def explicit_outputs(t, W, times, problem, frame, work, tableau, tolerance, points, numbers, trial, stages):
     """The points at `times`, increasing, each by one step from the last of the points W (k, m, r + p) at t (k,) before.
 
     As exact as the steps themselves, where a polynomial through the stages is less so for steps near the limit of
     stability. Fills points, sharpness, gradient norm and residual; returns the number of times reached.
     """
-    problem, frame, work, tableau = borrowed((problem, frame, work, tableau))
-    trial, stages, W, points = borrowed((trial, stages, W, points))
     last, F = -1, 0.0
     for index in range(times.shape[0]):
         k = np.searchsorted(t, times[index], side="right") - 1
@@ -97,7 +92,7 @@ def explicit_outputs(t, W, times, problem, frame, work, tableau, tolerance, poin
             _first_stage(W[k], problem, frame, work, stages)
             last = k
         if times[index] == t[k]:
-            points[index] = W[k]
+            copy(W[k], points[index])
             numbers[index, 0], numbers[index, 1], numbers[index, 2] = F, norm(trial.grad), distance(work, problem)
             continue
         if not _trial_point(W[k], problem, frame, work, stages, times[index] - t[k], tableau, points[index]):
@@ -109,19 +104,19 @@ def explicit_outputs(t, W, times, problem, frame, work, tableau, tolerance, poin
     return times.shape[0]
 
 
-@jit
+@jit_bare
 def _first_stage(W, problem, frame, work, stages):
     """The first stage at W, from what `gradient` left in the workspace there."""
     start_stages(W, problem, frame, work, stages, False)
-    stages.coefficients[0] = stages.value
+    copy(stages.value, stages.coefficients[0])
     image_of_coefficients(stages.value, problem.G, stages.images[0])
 
 
-@jit
+@jit_bare
 def _trial_point(W, problem, frame, work, stages, h, tableau, W_new):
     """The further stages and the point of a step from W; False if a stage is not finite."""
     for k in range(1, tableau.A.shape[0]):
-        stages.trial[:] = stages.start
+        copy(stages.start, stages.trial)
         add_combination(h, tableau.A[k, :k], stages.images[:k], stages.trial)
         if not evaluate_stage(stages, k, problem, frame, work, 0.0, False):
             return False
@@ -132,7 +127,7 @@ def _trial_point(W, problem, frame, work, stages, h, tableau, W_new):
     return True
 
 
-@jit
+@jit_bare
 def _error(state, problem, stages, trial, control, h, tableau):
     """Error norm: the estimate of order 5, reduced by that of order 3 (Hairer, Norsett, Wanner I, II.10)."""
     combine(h, tableau.errors[0], stages.coefficients, stages.combined)
@@ -146,7 +141,7 @@ def _error(state, problem, stages, trial, control, h, tableau):
     return fifth * fifth / np.sqrt(fifth * fifth + 0.01 * third * third)
 
 
-@jit
+@jit_bare
 def _is_stiff(state, problem, frame, work):
     """True after many steps near the limit of stability, twice as many each time the implicit method gave up before."""
     if state.counters[ACCEPTED] % 8 == 0 or state.scalars[CURVATURE] == 0.0:

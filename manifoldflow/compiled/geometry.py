@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .lapack import cholesky, cholesky_solve, gemm, gram
-from .options import jit
+from .options import jit, jit_bare
 from .pointers import (
     CURVATURE,
     FIRST_ORDER,
@@ -76,13 +76,21 @@ def workspace(m, n, p):
     )
 
 
-@jit
+@jit_bare
+def copy(source, target):
+    """Target = source, for matrices that do not overlap."""
+    for j in range(source.shape[0]):
+        for k in range(source.shape[1]):
+            target[j, k] = source[j, k]
+
+
+@jit_bare
 def preactivations(W, RT, z):
     """z_ji = theta_j . r_i."""
     gemm(False, False, 1.0, W[:, : RT.shape[0]], RT, 0.0, z)
 
 
-@jit
+@jit_bare
 def jacobian_gram(g, G, K):
     """K = J J^T = G * (g_0^T g_0) + sum_q g_q^T g_q (entrywise product; record gram_of_jacobian)."""
     upper_jacobian_gram(g, G, K)
@@ -91,7 +99,7 @@ def jacobian_gram(g, G, K):
             K[i, k] = K[k, i]
 
 
-@jit
+@jit_bare
 def upper_jacobian_gram(g, G, K):
     """The upper half of K, which is all that its factorisation reads."""
     gram(g[0], 0.0, K)
@@ -102,7 +110,7 @@ def upper_jacobian_gram(g, G, K):
         gram(g[q], 1.0, K)
 
 
-@jit
+@jit_bare
 def factor_gram(K):
     """Cholesky factor of K in place; info is not 0 where K is singular to rounding, a pivot below 8 n eps."""
     largest = 0.0
@@ -115,7 +123,7 @@ def factor_gram(K):
     return info
 
 
-@jit
+@jit_bare
 def apply_jacobian(g, z, c, out):
     """(J U)_i = sum_j g_ji . A_i U_j, from the pre-activations z = U_theta R^T and own parts c of U."""
     out[:] = 0.0
@@ -127,7 +135,7 @@ def apply_jacobian(g, z, c, out):
                 out[i] += g[q + 1, j, i] * c[j, q]
 
 
-@jit
+@jit_bare
 def apply_jacobian_to_coefficients(g, t, G, image, out):
     """J applied to the element sum_i A_i^T t_ji, through the Gram matrix."""
     gemm(False, False, 1.0, t[0], G, 0.0, image)
@@ -144,7 +152,7 @@ def apply_jacobian_to_coefficients(g, t, G, image, out):
                 out[i] += g[q, j, i] * own
 
 
-@jit
+@jit_bare
 def assemble(t, R, out):
     """The element sum_i A_i^T t_ji of parameter space, (m, r + p)."""
     r = R.shape[1]
@@ -157,7 +165,7 @@ def assemble(t, R, out):
             out[j, r + q] = total
 
 
-@jit
+@jit_bare
 def subtract_normal(t, g, lam):
     """t <- t - lam g: take the normal element J^T lam out of a coefficient array."""
     for q in range(t.shape[0]):
@@ -166,7 +174,7 @@ def subtract_normal(t, g, lam):
                 t[q, j, i] -= lam[i] * g[q, j, i]
 
 
-@jit
+@jit_bare
 def residual(W, problem, work):
     """Fill work.z, f and g; return max |f - y|."""
     preactivations(W, problem.RT, work.z)
@@ -174,7 +182,7 @@ def residual(W, problem, work):
     return distance(work, problem)
 
 
-@jit
+@jit_bare
 def distance(work, problem):
     """Max |f - y| from the outputs in the workspace."""
     size = 0.0
@@ -187,7 +195,7 @@ def distance(work, problem):
     return size
 
 
-@jit
+@jit_bare
 def sharpness(W, problem, work):
     """F = tr D^2 L on the manifold; fills work.z, f, g, alpha."""
     preactivations(W, problem.RT, work.z)
@@ -196,7 +204,7 @@ def sharpness(W, problem, work):
     )  # fmt: skip
 
 
-@jit
+@jit_bare
 def gradient(W, problem, work, out):
     """Riemannian gradient into `out`; returns (F, info).
 
@@ -208,7 +216,7 @@ def gradient(W, problem, work, out):
     apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.image, work.lam[0])
     info = factor_gram(work.K)
     if info == 0:
-        work.scratch[:] = work.lam
+        copy(work.lam, work.scratch)
         cholesky_solve(work.K, work.lam)
         work.normal[0] = _root_of_product(work.scratch[0], work.lam[0])
         subtract_normal(work.alpha, work.g, work.lam[0])
@@ -220,13 +228,13 @@ def gradient(W, problem, work, out):
     return F, info
 
 
-@jit
+@jit_bare
 def near_stationarity(gradient_norm, work):
     """Whether what rounding left of the Euclidean gradient's normal part could exceed the gradient itself."""
     return gradient_norm < 1e-3 * work.normal[0]
 
 
-@jit
+@jit_bare
 def norm(U):
     """Frobenius norm."""
     total = 0.0
@@ -236,7 +244,7 @@ def norm(U):
     return np.sqrt(total)
 
 
-@jit
+@jit_bare
 def _root_of_product(x, y):
     total = 0.0
     for i in range(x.shape[0]):
@@ -244,7 +252,7 @@ def _root_of_product(x, y):
     return np.sqrt(max(total, 0.0))
 
 
-@jit
+@jit_bare
 def project(W, problem, work, U, out):
     """Orthogonal projection of U onto the tangent space at W; returns info as `gradient` does."""
     residual(W, problem, work)
@@ -255,7 +263,7 @@ def project(W, problem, work, U, out):
     return info
 
 
-@jit
+@jit_bare
 def project_with_factor(problem, work, U, out):
     """The projection when work.g and the factor of K in work.K are those of the point. `out` may be U."""
     r = problem.R.shape[1]
@@ -264,11 +272,11 @@ def project_with_factor(problem, work, U, out):
     cholesky_solve(work.K, work.scratch)
     work.t[:] = 0.0
     subtract_normal(work.t, work.g, work.scratch[0])
-    out[:] = U
+    copy(U, out)
     add_assembled(work.t, problem.R, out)
 
 
-@jit
+@jit_bare
 def add_assembled(t, R, out):
     """out += sum_i A_i^T t_ji."""
     r = R.shape[1]
@@ -279,7 +287,7 @@ def add_assembled(t, R, out):
                 out[j, r + q] += t[q + 1, j, i]
 
 
-@jit
+@jit_bare
 def apply_blocks(B, z, c, t):
     """t_ji = B_ji u_ji for symmetric (1+p) x (1+p) blocks B and u_ji = (z_ji, c_j)."""
     t[:] = 0.0
@@ -292,7 +300,7 @@ def apply_blocks(B, z, c, t):
                     t[q, j, i] += B[q, k + 1, j, i] * c[j, k]
 
 
-@jit
+@jit_bare
 def second_derivatives(W, problem, work, grad):
     """Gradient into `grad`, H and E into the workspace; returns (F, info)."""
     F, info = gradient(W, problem, work, grad)
@@ -301,7 +309,7 @@ def second_derivatives(W, problem, work, grad):
     return F, info
 
 
-@jit
+@jit_bare
 def curvature(W, problem, work):
     """H and E at W into the workspace, which holds the pre-activations and multipliers there."""
     curvature_at(problem.unit[CURVATURE])(
@@ -309,7 +317,7 @@ def curvature(W, problem, work):
     )
 
 
-@jit
+@jit_bare
 def hessian_vector_product(W, problem, work, U, out):
     """Riemannian Hessian P E P applied to U; returns info as `gradient` does."""
     r = problem.R.shape[1]
@@ -323,7 +331,7 @@ def hessian_vector_product(W, problem, work, U, out):
     return info
 
 
-@jit
+@jit_bare
 def newton_projection(W, problem, work, step, tolerance, max_iterations):
     """Move W onto the manifold along normal spaces, W <- W - J^T K^{-1} (f - y), until max |f - y| <= tolerance.
 
@@ -343,7 +351,7 @@ def newton_projection(W, problem, work, step, tolerance, max_iterations):
     return size, max_iterations, 0
 
 
-@jit
+@jit_bare
 def newton_step(problem, work, step):
     """step = -J^T K^{-1} (f - y) at the point whose f and g the workspace holds; info is not 0 where K is singular."""
     upper_jacobian_gram(work.g, problem.G, work.K)
@@ -358,7 +366,7 @@ def newton_step(problem, work, step):
     return info
 
 
-@jit
+@jit_bare
 def _line_search(W, problem, work, step, size, max_trials):
     """Add the step to W, halved until the residual falls; leave W as it was if it never does. Returns the residual."""
     fraction = 1.0
@@ -374,7 +382,7 @@ def _line_search(W, problem, work, step, size, max_trials):
     return residual(W, problem, work)
 
 
-@jit
+@jit_bare
 def add_multiple(W, factor, step):
     """W += factor * step without a temporary."""
     for j in range(W.shape[0]):
@@ -382,9 +390,8 @@ def add_multiple(W, factor, step):
             W[j, k] += factor * step[j, k]
 
 
-@jit
+@jit_bare
 def output(W, problem, work):
-    """Network output f, (n,)."""
+    """Fill work.f, the network's output."""
     preactivations(W, problem.RT, work.z)
     values_at(problem.unit[VALUES])(work.z, W[:, problem.R.shape[1] :], problem.a, work.f)
-    return work.f

@@ -17,8 +17,8 @@ from .coefficients import (
     start_stages,
 )
 from .explicit import STABILITY_LIMIT
-from .geometry import add_multiple, curvature, near_stationarity, norm
-from .options import jit
+from .geometry import add_multiple, copy, curvature, near_stationarity, norm
+from .options import jit_bare
 from .stepping import (
     ACCEPTED,
     CURVATURE,
@@ -37,7 +37,6 @@ from .stepping import (
     reject,
     switch,
 )
-from .views import borrowed
 
 # The rate omega at which stages are pulled back to the manifold, over the bound on the largest rate of the flow.
 # Between 1e-3 and 1e-1 the number of steps varies little; with 0, steps on the digits are bounded by an instability.
@@ -60,7 +59,7 @@ class Rosenbrock(NamedTuple):
     order: int
 
 
-@jit
+@jit_bare
 def implicit_advance(state, problem, frame, work, record, control, tableau, trial, stages, factors):
     """Advance until the record is full or there is a reason to stop; returns the reason.
 
@@ -68,8 +67,6 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
     V') u_i = V(W + sum A_ij u_j) + sum C_ij u_j / h. The method is stiffly accurate: the last stage value plus its u
     is the trial point, and that u the error estimate.
     """
-    state, problem, frame, work, record = borrowed((state, problem, frame, work, record))
-    control, tableau, trial, stages, factors = borrowed((control, tableau, trial, stages, factors))
     reason = initialise(state, trial, problem, work, control, tableau.order)
     fresh = True
     while reason == RUNNING:
@@ -98,7 +95,7 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
     return reason
 
 
-@jit
+@jit_bare
 def _linearise(state, problem, frame, work, stages, factors):
     """V and its linearisation at the state's point."""
     refine = near_stationarity(state.scalars[GRADIENT_NORM], work)
@@ -108,21 +105,21 @@ def _linearise(state, problem, frame, work, stages, factors):
     linearise(problem, work, stages, factors)
 
 
-@jit
+@jit_bare
 def _pull(state, h):
     """The rate at which the stages of a step are pulled back to the manifold."""
     moving = h * state.scalars[GRADIENT_NORM] > NEGLIGIBLE * norm(state.W)
     return PULL * state.scalars[CURVATURE] if moving else 0.0
 
 
-@jit
+@jit_bare
 def _explicit_is_cheaper(state, control):
     """Whether explicit steps at the limit of stability would cross the next implicit step at less cost."""
     limit = STABILITY_LIMIT / state.scalars[CURVATURE]
     return state.counters[SINCE_SWITCH] > 6 and state.scalars[H] < control.cost_ratio * limit
 
 
-@jit
+@jit_bare
 def _stages(state, problem, frame, work, factors, stages, h, omega, tableau):
     """Fill the stages u as coefficients and images; False if a value is not finite."""
     c = tableau.gamma * h
@@ -130,9 +127,9 @@ def _stages(state, problem, frame, work, factors, stages, h, omega, tableau):
     for k in range(tableau.A.shape[0]):
         u = stages.coefficients[k]
         if k == 0:
-            u[:] = stages.value
+            copy(stages.value, u)
         else:
-            stages.trial[:] = stages.start
+            copy(stages.start, stages.trial)
             add_combination(1.0, tableau.A[k, :k], stages.images[:k], stages.trial)
             state.counters[FIELD_EVALUATIONS] += 1
             if not evaluate_stage(stages, k, problem, frame, work, omega, refine):
@@ -144,7 +141,7 @@ def _stages(state, problem, frame, work, factors, stages, h, omega, tableau):
     return True
 
 
-@jit
+@jit_bare
 def _trial_point(state, problem, stages, trial, tableau):
     """The trial point and its error estimate, the last stage."""
     last = tableau.A.shape[0] - 1
@@ -155,7 +152,7 @@ def _trial_point(state, problem, stages, trial, tableau):
     add_multiple(trial.W, 1.0, trial.error)
 
 
-@jit
+@jit_bare
 def _needs_polynomial(state, control, h):
     """Whether the step of length h from the state's time needs its polynomial."""
     if not control.keep_dense or control.times.shape[0] == 0:
@@ -165,7 +162,7 @@ def _needs_polynomial(state, control, h):
     return k < control.times.shape[0] and control.times[k] <= t + h * (1.0 + 1e-12)
 
 
-@jit
+@jit_bare
 def _dense(state, problem, stages, trial, weights):
     """Powers of x in (1 - x) W + x (W_new + (1 - x) (d1 + x (d2 + x d3))), d = weights . stages."""
     trial.dense[:] = 0.0

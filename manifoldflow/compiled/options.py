@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # With NumPy's error model a division by zero gives inf, which the callers look for. Contraction to fused multiply-add
 # is the only liberty with rounding; it gives the same bits for any number of threads.
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}, "_nrt": True}
 
 
 def jit(function: F) -> F:
@@ -28,6 +28,14 @@ def jit_sums(function: F) -> F:
     The order is fixed when the function is compiled. Not for formulas, where it could undo what keeps them stable.
     """
     return _compile(function, {**OPTIONS, "fastmath": {"contract", "reassoc"}})
+
+
+def jit_bare(function: F) -> F:
+    """The same for functions that make no arrays: nothing counts references to those they are given.
+
+    Counting them, whenever an array is taken out of a tuple or passed on, would take as long as the work.
+    """
+    return _compile(function, {**OPTIONS, "_nrt": False})
 
 
 def jit_inlined(function: F) -> F:

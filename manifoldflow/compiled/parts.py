@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .geometry import apply_jacobian_to_coefficients, assemble, sharpness, subtract_normal, upper_jacobian_gram
-from .options import jit
+from .options import jit_bare
 
 
-@jit
+@jit_bare
 def begin_part(W, problem, work):
     """A part's share of F (returned), of J J^T (work.K) and of J times the Euclidean gradient (work.lam)."""
     F = sharpness(W, problem, work)
@@ -15,7 +15,7 @@ def begin_part(W, problem, work):
     return F
 
 
-@jit
+@jit_bare
 def end_part(problem, work, lam, out):
     """A part's rows of the Riemannian gradient, once the multipliers are known."""
     subtract_normal(work.alpha, work.g, lam)

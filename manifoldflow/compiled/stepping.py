@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import add_multiple, distance, gradient, newton_projection, newton_step, norm, residual
+from .geometry import add_multiple, copy, distance, gradient, newton_projection, newton_step, norm, residual
 from .lines import accumulate
-from .options import jit
+from .options import jit_bare
 
 (
     RUNNING, REACHED_END, STATIONARY, STEP_UNDERFLOW, NOT_FINITE, PROJECTION_FAILED, SINGULAR, BUFFER_FULL, STEP_LIMIT,
@@ -62,7 +62,7 @@ T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR, CURVATURE = range(7)
 ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, SWITCHES, RECORDED, SINCE_SWITCH, STIFF_STEPS = range(8)
 
 
-@jit
+@jit_bare
 def error_norm(error, W, W_new, control):
     """Root mean square of error / (atol + rtol max(|W|, |W_new|)); NaN if anything is not finite."""
     total = 0.0
@@ -73,7 +73,7 @@ def error_norm(error, W, W_new, control):
     return np.sqrt(total / max(W.size, 1))
 
 
-@jit
+@jit_bare
 def step_factor(error, last_error, order):
     """PI controller (Hairer and Wanner II, IV.2): factor for the next step after an error estimate of that order."""
     if error == 0.0:
@@ -82,13 +82,13 @@ def step_factor(error, last_error, order):
     return min(6.0, max(0.2, factor))
 
 
-@jit
+@jit_bare
 def stationary_level(work, control):
     """Gradient norm at which the point last evaluated counts as stationary."""
     return max(control.gradient_tolerance, control.rounding * work.normal[0])
 
 
-@jit
+@jit_bare
 def initialise(state, trial, problem, work, control, order):
     """Gradient and norms at the state's point, and a first step size if there is none; returns a reason code."""
     if state.scalars[H] <= 0.0:
@@ -106,7 +106,7 @@ def initialise(state, trial, problem, work, control, order):
     return RUNNING
 
 
-@jit
+@jit_bare
 def _first_step(state, trial, problem, work, control, order):
     """A first step from the sizes of V and of its change over a short Euler step (Hairer, Norsett, Wanner I, II.4)."""
     rest = control.t_end - state.scalars[T]
@@ -115,7 +115,7 @@ def _first_step(state, trial, problem, work, control, order):
     if not (value > 0.0 and speed > 0.0):
         return min(1e-6, rest)
     short = min(0.01 * value / speed, rest)
-    trial.W[:] = state.W
+    copy(state.W, trial.W)
     add_multiple(trial.W, -short, trial.grad)
     gradient(trial.W, problem, work, trial.scratch)
     state.counters[FIELD_EVALUATIONS] += 2
@@ -126,7 +126,7 @@ def _first_step(state, trial, problem, work, control, order):
     return min(100.0 * short, (0.01 / max(speed, change)) ** (1.0 / order), rest)
 
 
-@jit
+@jit_bare
 def land(W_new, grad_new, problem, work, step, tolerance):
     """Project a trial point onto the manifold and evaluate there; returns (F, residual, reason).
 
@@ -156,11 +156,11 @@ def land(W_new, grad_new, problem, work, step, tolerance):
     return F, size, RUNNING if np.isfinite(F) else NOT_FINITE
 
 
-@jit
+@jit_bare
 def accept(state, W_new, grad_new, F, size, h, work, control):
     """Move the state to the new point; returns the reason to stop, or RUNNING."""
-    state.W[:] = W_new
-    state.grad[:] = grad_new
+    copy(W_new, state.W)
+    copy(grad_new, state.grad)
     last = control.t_end - state.scalars[T] <= h * (1.0 + 1e-14)
     state.scalars[T] = control.t_end if last else state.scalars[T] + h
     state.scalars[SHARPNESS], state.scalars[GRADIENT_NORM] = F, norm(grad_new)
@@ -172,7 +172,7 @@ def accept(state, W_new, grad_new, F, size, h, work, control):
     return REACHED_END if last else RUNNING
 
 
-@jit
+@jit_bare
 def write_record(record, state, W_trial, dense):
     """Append the accepted step to the record; BUFFER_FULL when that was the last free place.
 
@@ -181,18 +181,19 @@ def write_record(record, state, W_trial, dense):
     """
     k = state.counters[RECORDED]
     record.t[k] = state.scalars[T]
-    record.W[k] = state.W
+    copy(state.W, record.W[k])
     for column in range(3):
         record.numbers[k, column] = state.scalars[SHARPNESS + column]
     if record.dense.shape[0] > 0:
-        record.dense[k] = dense
+        for power in range(dense.shape[0]):
+            copy(dense[power], record.dense[k, power])
         add_multiple(record.dense[k, 0], 1.0, state.W)
         add_multiple(record.dense[k, 0], -1.0, W_trial)
     state.counters[RECORDED] = k + 1
     return BUFFER_FULL if k + 1 == record.t.shape[0] else RUNNING
 
 
-@jit
+@jit_bare
 def reject(state, factor, cause):
     """Shorten the step; the cause is the reason to stop once the next step would not move the clock."""
     state.scalars[H] *= factor
@@ -218,13 +219,13 @@ def new_trial(W, degree):
     )  # fmt: skip
 
 
-@jit
+@jit_bare
 def finish_step(state, trial, problem, work, record, control, h, size, order):
     """Land a trial step of error norm `size` <= 1 on the manifold, accept and record it; returns the reason.
 
     What `gradient` leaves in the workspace is then that of the state's point.
     """
-    trial.error[:] = trial.W
+    copy(trial.W, trial.error)
     F, size_there, landed = land(trial.W, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
     state.counters[FIELD_EVALUATIONS] += 1
     if landed != RUNNING:
@@ -238,13 +239,13 @@ def finish_step(state, trial, problem, work, record, control, h, size, order):
     return reason if reason != RUNNING else full
 
 
-@jit
+@jit_bare
 def refuse(state, size, order):
     """Shorten a step whose error norm is above 1, or not finite; returns the reason."""
     return reject(state, step_factor(size, 1.0, order) if np.isfinite(size) else 0.2, STEP_UNDERFLOW)
 
 
-@jit
+@jit_bare
 def switch(state, h):
     """Leave the loop for the other method, which begins with step h."""
     state.scalars[H] = h

@@ -20,7 +20,9 @@ _MOST_STEPS = 10**7
 
 def loss(manifold: ZeroLossManifold, W: Array) -> float:
     """Sum of (f_i - y_i)^2 at reduced coordinates W."""
-    return float(np.sum((geometry.output(W, manifold.problem, manifold.workspace()) - manifold.y) ** 2))
+    work = manifold.workspace()
+    geometry.output(W, manifold.problem, work)
+    return float(np.sum((work.f - manifold.y) ** 2))
 
 
 def _sharpness(manifold: ZeroLossManifold, W: Array) -> float:
