@@ -152,8 +152,8 @@ def riemannian_hessian(setting: Setting, records: Records) -> Record:
 def as_form(setting: Setting, body: Expr) -> Expr:
     """The same form with each product of directions once, its coefficient expanded."""
     moves = [sym.direction(kind, sym.j, sym.i) for kind in setting.kinds]
-    entries = [form_entry(body, x, y) * x * y for x in moves for y in moves]
-    return Add(*entries)
+    pairs = [(x, y) for at, x in enumerate(moves) for y in moves[at:]]
+    return Add(*[form_entry(body, x, y) * x * y * (1 if x == y else 2) for x, y in pairs])
 
 
 def flow_jacobian(setting: Setting, records: Records) -> Record:
