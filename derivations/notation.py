@@ -39,6 +39,7 @@ _ENTRIES = (
     Notation("c", "c", "(m, p)", "trained scalars that belong to the units"),
     Notation("a", "a", "(m, n)", "fixed coefficients, a unit's own or per sample and unit"),
     Notation("z", "z", "(m, n)", "pre-activations, z_ji = theta_j . x_i"),
+    Notation("v", "v", "(m, n)", "arguments of a unit's derivative, v_ji = (z_ji, c_j; a_ji)"),
     Notation("G", "G", "(n, n)", "Gram matrix of the data, X X^T"),
     Notation("s", "s", "(n,)", "squared norms of the samples, the diagonal of G"),
     Notation("psi", r"\psi", "", "the unit function psi(z, c; a)"),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sympy import Basic, Indexed, Sum, Symbol
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+from sympy import Add, Basic, Expr, Indexed, Sum, Symbol
 from sympy.printing.latex import LatexPrinter
 
 from derivations.notation import NOTATION
@@ -39,6 +43,15 @@ class _Printer(LatexPrinter):
         return r"\left(" + r",\; ".join(self._print(x) for x in expr.args) + r"\right)"
 
 
+_SETTINGS = {"order": "lex", "fold_short_frac": False}
+
+RELATIONS: Mapping[str, str] = MappingProxyType(
+    {"==": "=", ">=": r"\geq", "<=": r"\leq", "iff": r"= 0 \iff 0 ="}
+)
+"""The relations between the sides of a formula, in LaTeX."""
+
+
+@lru_cache(maxsize=8192)
 def latex(expr: Basic) -> str:
     r"""Write an expression in LaTeX.
 
@@ -46,4 +59,19 @@ def latex(expr: Basic) -> str:
     >>> latex(Sum(sym.y[sym.i] * sym.lam[sym.i], (sym.i, 1, sym.n)))
     '\\sum_{i=1}^{n} \\lambda_{i} y_{i}'
     """
-    return str(_Printer({"order": "lex", "fold_short_frac": False}).doprint(expr))
+    # GitHub refuses operatorname, and everything else sets mathrm as well.
+    return str(_Printer(_SETTINGS).doprint(expr)).replace(r"\operatorname", r"\mathrm")
+
+
+def terms(expr: Add) -> list[tuple[str, Expr]]:
+    """The terms of a sum in the order in which they are printed, each with its sign.
+
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> terms(x - y)
+    [('', x), ('-', y)]
+    """
+    found = []
+    for place, term in enumerate(_Printer(_SETTINGS)._as_ordered_terms(expr, order="lex")):
+        negative = latex(term).lstrip().startswith("-")
+        found.append(("-" if negative else "+" if place else "", -term if negative else term))
+    return found

@@ -8,11 +8,9 @@ from typing import Literal
 from sympy import Basic
 
 from derivations.blocks import Block
-from derivations.printing import latex
+from derivations.printing import RELATIONS, latex
 
-Relation = Literal["==", ">=", "iff"]
-
-_RELATION_LATEX: dict[str, str] = {"==": "=", ">=": r"\geq", "iff": r"= 0 \iff 0 ="}
+Relation = Literal["==", ">=", "<=", "iff"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Record:
         title: A heading.
         statement: One sentence that says what holds, and under which assumptions.
         left: The quantity, as a symbol or an expression.
-        relation: "==", ">=", or "iff" (left vanishes exactly where right does).
+        relation: "==", ">=", "<=", or "iff" (left vanishes exactly where right does).
         right: The derived expression; a tuple has one component for each of z, c_1, .., c_p.
         steps: How `right` was reached, first to last.
         uses: Names of earlier records and of assumptions.
@@ -59,4 +57,8 @@ class Record:
 
     def latex(self) -> str:
         """Write the formula in LaTeX (amsmath and amssymb suffice)."""
-        return f"{latex(self.left)} {_RELATION_LATEX[self.relation]} {latex(self.right)}"
+        return f"{latex(self.left)} {RELATIONS[self.relation]} {latex(self.right)}"
+
+    def _repr_latex_(self) -> str:
+        """What Jupyter shows."""
+        return rf"$\displaystyle {self.latex()}$"

@@ -119,7 +119,7 @@ def test_how_some_formulas_print():
         .endswith(r"\frac{2 \phi'''\left(z_{j i}\right)}{\phi'\left(z_{j i}\right)}")
     )
     mixed = derive_general(1)["jacobian"].latex()
-    assert r"\psi_{z}\left(z_{j i}, c_{j}; a_{j i}\right) X_{i k}" in mixed
+    assert r"\psi_{z}\left(v_{j i}\right) X_{i k}" in mixed
 
 
 def test_records_cannot_be_changed():
