@@ -68,6 +68,12 @@ _ENTRIES = (
     Notation("rho2", r"\rho_2", "", "lower bound of phi''' (assumption A1)"),
     Notation("gamma", r"\gamma", "", "lower bound of phi'''/phi'"),
     Notation("Fstar", r"F_{\star}", "", "smallest sharpness on the manifold"),
+    Notation("F0", "F_0", "", "sharpness at the start of the flow"),
+    Notation("gnorm", r"|\mathrm{grad}\, F|", "", "norm of the Riemannian gradient"),
+    Notation("radius", r"r_{\kappa}", "", "radius of the convex region, kappa sqrt(mu) beta tau"),
+    Notation("modulus", r"c_{\kappa}", "", "lower bound of the Riemannian Hessian in the convex region"),
+    Notation("zeta", r"\zeta", "(n,)", "pre-activations at the flattest point"),
+    Notation("nu", r"\nu", "(n,)", "value of a_ji phi'' at rest, lambda_i / (4 s_i)"),
     Notation("q", "q", "(m, n)", "coordinates q_ji = psi(z_ji; a_ji), in which the constraint is affine"),
 )
 

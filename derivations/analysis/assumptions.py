@@ -140,16 +140,16 @@ def assumptions(unit: UnitFunction) -> Assumptions:
     holds = tuple(Interval(generator.back(low), generator.back(high)) for low, high in spans)
     chosen = _nearest(holds)
     if chosen is None:
-        return Assumptions(unit, True, (), None, (), r"$\varphi'$ and $\varphi'''$ are nowhere positive together")
+        return Assumptions(unit, True, (), None, (), r"$\phi'$ and $\phi'''$ are nowhere positive together")
     return Assumptions(unit, True, holds, chosen, _extrema(unit, found, *spans[holds.index(chosen)]), "")
 
 
 def _opposed(first: Expr, third: Expr) -> str:
     """Why A1 holds nowhere, where the ratio of the derivatives is a constant that is not positive."""
     if third == 0:
-        return r"$\varphi'''$ vanishes identically"
+        return r"$\phi'''$ vanishes identically"
     ratio = simplify(third / first)
-    shown = rf"$\varphi''' = \left({latex(ratio)}\right) \varphi'$, so they never have the same sign"
+    shown = rf"$\phi''' = \left({latex(ratio)}\right) \phi'$, so they never have the same sign"
     return shown if ratio.is_negative else ""
 
 

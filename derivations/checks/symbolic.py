@@ -199,8 +199,7 @@ def _random_point(space: SymbolicSpace, definition: Definition, draws: _Draws) -
     free = Point(*[draws.numbers(array) for array in _arrays(space.at)])
     value = _evaluator(space, free, draws.arithmetic)
     labels = _entrywise(value, space.output(space.at.W)) if definition.on_manifold else free.y
-    tangent = _entrywise(value, space.tangential(space.at.U, space.at.W)) if definition.tangent else free.U
-    return Point(free.X, free.a, free.W, tangent, labels)
+    return Point(free.X, free.a, free.W, _entrywise(value, definition.direction(space)), labels)
 
 
 def _arrays(point: Point) -> tuple[Array, ...]:
