@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -28,7 +29,7 @@ class _Printer(LatexPrinter):
         base = NOTATION[head].latex if owned else self._print(expr.base.label)
         indices = " ".join(self._print(index) for index in expr.indices)
         subscript = f"{number}, {indices}" if owned else indices
-        printed = rf"{{{base}}}_{{{subscript}}}" if "^" in base else f"{base}_{{{subscript}}}"
+        printed = rf"({base})_{{{subscript}}}" if "^" in base else f"{base}_{{{subscript}}}"
         return printed if exp is None else rf"{printed}^{{{exp}}}"
 
     def _print_Sum(self, expr: Sum) -> str:  # noqa: N802
@@ -60,7 +61,12 @@ def latex(expr: Basic) -> str:
     '\\sum_{i=1}^{n} \\lambda_{i} y_{i}'
     """
     # GitHub refuses operatorname, and everything else sets mathrm as well.
-    return str(_Printer(_SETTINGS).doprint(expr)).replace(r"\operatorname", r"\mathrm")
+    printed = str(_Printer(_SETTINGS).doprint(expr)).replace(r"\operatorname", r"\mathrm")
+    return _FLAT.sub(r"(\1)", printed)
+
+
+# Brackets around what is no higher than a letter need not stretch.
+_FLAT = re.compile(r"\\left\(((?:[A-Za-z0-9 ,;]|\\[;,] |\\(?:phi|psi|lambda|zeta|nu|Theta)(?![A-Za-z])|_\{[A-Za-z0-9 ,]*\}|_[a-z0-9])*?) ?\\right\)")
 
 
 def terms(expr: Add) -> list[tuple[str, Expr]]:

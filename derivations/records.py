@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
 from sympy import Basic
@@ -60,5 +61,10 @@ class Record:
         return f"{latex(self.left)} {RELATIONS[self.relation]} {latex(self.right)}"
 
     def _repr_latex_(self) -> str:
-        """What Jupyter shows."""
+        """What Jupyter shows where it shows no HTML."""
         return rf"$\displaystyle {self.latex()}$"
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: title, statement and formula, which its MathJax sets."""
+        formula = escape(self.latex())
+        return f"<p><b>{escape(self.title)}.</b> {escape(self.statement)}</p>\n$$\n{formula}\n$$"

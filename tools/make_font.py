@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from fontTools import subset
+from fontTools.pens.t2CharStringPen import T2CharStringPen
+from fontTools.pens.transformPen import TransformPen
 from fontTools.ttLib import TTFont
 
 TARGET = Path(__file__).resolve().parent.parent / "derivations" / "report" / "maths.woff2"
@@ -37,19 +39,38 @@ RANGES = (
     (0x1D6E2, 0x1D71B),  # italic Greek
 )
 
+PRIMES = (0x2032, 0x2033, 0x2034, 0x2057)
+"""STIX draws these small and raised; as superscripts, which is how MathML sets them, they would be smaller and higher."""
+
+PRIME_SHAPE = (1.5, 0, 0, 1.8, 0, -664)
+
 
 def main(source: str) -> None:
     """Subset the font and write it."""
-    options = subset.Options(flavor="woff2", layout_features=["ssty", "dtls", "flac"], notdef_outline=True, hinting=False)
+    options = subset.Options(layout_features=[], notdef_outline=True, hinting=False, drop_tables=["FFTM"])
     font = subset.load_font(source, options)
     worker = subset.Subsetter(options)
     worker.populate(unicodes=[code for low, high in RANGES for code in range(low, high + 1)])
     worker.subset(font)
+    for code in PRIMES:
+        _enlarge(font, font.getBestCmap()[code])
     _rename(font)
     font.flavor = "woff2"
     font.recalcTimestamp = False
     font.save(TARGET)
     print(f"{TARGET}: {TARGET.stat().st_size} bytes, {len(font.getBestCmap())} characters")
+
+
+def _enlarge(font: TTFont, name: str) -> None:
+    """Draw a glyph larger and lower."""
+    width = round(font["hmtx"][name][0] * PRIME_SHAPE[0])
+    glyphs = font.getGlyphSet()
+    pen = T2CharStringPen(width, glyphs)
+    glyphs[name].draw(TransformPen(pen, PRIME_SHAPE))
+    strings = font["CFF "].cff.topDictIndex[0].CharStrings
+    old = strings[name]
+    strings[name] = pen.getCharString(private=old.private, globalSubrs=old.globalSubrs)
+    font["hmtx"][name] = (width, font["hmtx"][name][1])
 
 
 def _rename(font: TTFont) -> None:

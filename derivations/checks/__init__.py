@@ -18,12 +18,13 @@ from derivations.checks.inequalities import check_inequality
 from derivations.checks.result import CheckResult
 from derivations.checks.symbolic import check_symbolic
 from derivations.checks.ways import AUTOGRAD, DIGITS
+from derivations.derivation import Derivation
 from derivations.errors import DerivationError
 from derivations.records import Record
 from derivations.rules import generic_records
 from derivations.unit import UnitFunction
 
-__all__ = ["CheckResult", "check", "check_symbolic"]
+__all__ = ["CheckResult", "check", "check_general", "check_symbolic"]
 
 
 def check(record: Record, unit: UnitFunction, *, rng: int = 0) -> tuple[CheckResult, ...]:
@@ -54,3 +55,17 @@ def check(record: Record, unit: UnitFunction, *, rng: int = 0) -> tuple[CheckRes
         exact = check_symbolic(record, unit.p, separable, rng)
         return exact, *(check_equation(record, records, unit, way, rng) for way in (DIGITS, AUTOGRAD))
     return check_certificate(record), *(check_inequality(record, unit, way, rng) for way in (DIGITS, AUTOGRAD))
+
+
+def check_general(derivation: Derivation) -> tuple[CheckResult, ...]:
+    """Check every record of a generic derivation symbolically; there is no unit to compute numbers for.
+
+    >>> from derivations.derivation import derive_general
+    >>> all(result.passed for result in check_general(derive_general(separable=True)))
+    True
+    """
+    separable = "convexity_bound" in {record.name for record in derivation.records}
+    return tuple(
+        check_symbolic(record, derivation.p, separable, 0) if record.name in DEFINITIONS else check_certificate(record)
+        for record in derivation.records
+    )

@@ -79,7 +79,8 @@ def _span(span: Span) -> str:
         return f"${span.latex}$"
     if isinstance(span, Verbatim):
         # Breaks are allowed after the signs of a formula, so that long ones do not run into the margin.
-        return rf"\texttt{{{re.sub(r'([*+/,-])', r'\1\\allowbreak{}', _escape(span.text))}}}"
+        broken = re.sub(r"([*+/,-])", r"\1\\allowbreak{}", _escape(span.text))
+        return rf"\texttt{{{broken}}}"
     if isinstance(span, Reference):
         return _reference(span)
     return _escape(span.text)

@@ -1,0 +1,159 @@
+"""The part of a report about the activation: its derivatives, where the assumptions hold, the constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sympy import Abs, CRootOf, Expr, Integer, Symbol, exp, oo, radsimp, simplify
+
+from derivations.analysis.assumptions import Assumptions, Extremum, Interval, assumptions, derivatives
+from derivations.analysis.closed import LEVEL, confinement, inverse
+from derivations.analysis.roots import number
+from derivations.errors import DerivationError
+from derivations.functions import ActivationDerivative
+from derivations.notation import NOTATION
+from derivations.printing import latex
+from derivations.report.checks_text import outcome
+from derivations.report.document import Block, Formula, Heading, Paragraph, Spans, Table, spans
+from derivations.report.layout import relation
+from derivations.checks.constants import check_constants
+from derivations.unit import UnitFunction
+
+_SHORT = 30
+"""Operations; a number that needs more is shown by its digits."""
+
+
+def activation_blocks(unit: UnitFunction) -> Iterator[Block]:
+    """Derivatives, assumptions and constants of a unit a phi(z)."""
+    yield Heading(1, spans("The activation"), "sec-activation")
+    yield Paragraph(spans(r"The unit is $\psi = a\, \phi(z)$. Its derivatives, by SymPy:"))
+    yield from _derivatives(unit)
+    found = assumptions(unit)
+    yield Heading(2, spans("Where the assumptions hold"), "sec-assumptions")
+    yield from _assumptions(found)
+    if found.extrema:
+        yield Heading(2, spans("The constants"), "sec-constants")
+        yield from _constants(found)
+
+
+def _derivatives(unit: UnitFunction) -> Iterator[Block]:
+    for order, expr in enumerate(derivatives(unit)):
+        yield relation(ActivationDerivative(order, unit.z), "==", expr, f"eq-phi{order}")
+
+
+def _assumptions(found: Assumptions) -> Iterator[Block]:
+    yield Paragraph(
+        spans(
+            r"A1 asks for $\phi' \ge \rho_1 > 0$ and $\phi''' \ge \rho_2 > 0$, A2 for $\mu > 0$ (independent samples, so $n \le d$), "
+            r"and A3 for some $\beta > 0$ with $\beta |\phi''| \le \phi'^2 \phi'''$. A1 and A3 are needed only for the pre-activations that occur; "
+            "A2 is a property of the data."
+        )
+    )
+    yield Paragraph(spans(_where(found)))
+
+
+def _where(found: Assumptions) -> str:
+    if not found.exact:
+        holds = " and ".join(f"${interval_latex(x)}$" for x in found.holds)
+        seen = f"There $\\phi'$ and $\\phi'''$ are positive at the grid points of {holds}." if holds else r"There $\phi'$ and $\phi'''$ are nowhere positive together."
+        return f"Nothing is proved about A1 here: {found.reason} (241 points from -6 to 6). {seen} No constants are given."
+    if found.interval is None:
+        return f"A1 holds on no interval: {found.reason}."
+    how = r"The zeros of $\phi'$ and $\phi'''$ are found exactly, as real roots of polynomials, and the signs between them are exact."
+    if found.everywhere:
+        return rf"{how} $\phi'$ and $\phi'''$ are positive on the whole line."
+    holds = " and on ".join(f"${interval_latex(x)}$" for x in found.holds)
+    return (
+        rf"{how} $\phi'$ and $\phi'''$ are both positive on {holds}, and nowhere else. The statements below apply to flows whose "
+        f"pre-activations all stay in such an interval; the constants are for ${interval_latex(found.interval)}$."
+    )
+
+
+def interval_latex(interval: Interval) -> str:
+    r"""An open interval.
+
+    >>> interval_latex(Interval(-oo, Integer(0)))
+    '\\left(-\\infty, 0\\right)'
+    """
+    return rf"\left({number_latex(interval.low)}, {number_latex(interval.high)}\right)"
+
+
+def number_latex(x: Expr) -> str:
+    """A number: exactly where that is short, with its digits where it is not rational.
+
+    >>> number_latex(Integer(16) / 3)
+    '\\\\frac{16}{3}'
+    """
+    if x in (oo, -oo):
+        return r"\infty" if x == oo else r"-\infty"
+    if x.is_Rational:
+        return latex(x)
+    digits = f"{number(x):.6g}"
+    return rf"\approx {digits}" if x.has(CRootOf) or x.count_ops() > _SHORT else rf"{latex(x)} \approx {digits}"
+
+
+def _constants(found: Assumptions) -> Iterator[Block]:
+    yield Paragraph(
+        spans(
+            r"Each constant is the infimum of a function of $z$. The table gives all points of the interval at which the function's "
+            r"derivative vanishes, found as roots of polynomials, and the limits at both ends. Over a smaller interval "
+            r"$[z_-, z_+]$, such as that of [](#eq-confinement), the infimum is the least of the values at $z_-$, at $z_+$ and at those of the points that lie between. "
+            "The check computes the functions by central differences of the activation at two hundred digits, at these points and at a hundred random ones."
+        )
+    )
+    header = ("constant", "function", "points", "values there", "limits at the ends", "infimum", "fifty digits")
+    results = check_constants(found)
+    refused = [result.record for result in results if not result.passed]
+    if refused:
+        raise DerivationError(f"machine checks refused the constants {', '.join(refused)}: please report the formula")
+    rows = tuple(_constant(extremum, outcome(result)) for extremum, result in zip(found.extrema, results, strict=True))
+    yield Table(tuple(map(spans, header)), rows)
+    yield from _missing(found)
+
+
+def _constant(found: Extremum, check: str) -> tuple[Spans, ...]:
+    points = ", ".join(f"${number_latex(z)}$" for z, _ in found.critical) or "none"
+    values = sorted({value for _, value in found.critical}, key=number)
+    shown = ", ".join(f"${number_latex(value)}$" for value in values) or ""
+    ends = "constant" if found.function.is_number else ", ".join(f"${number_latex(end)}$" for end in found.ends)
+    cells = (f"${NOTATION[found.name].latex}$", rf"$\displaystyle {latex(found.function)}$", points, shown, ends, f"${number_latex(found.infimum)}$", check)
+    return tuple(map(spans, cells))
+
+
+def _missing(found: Assumptions) -> Iterator[Block]:
+    """What an infimum of nought means."""
+    zero = [NOTATION[x.name].latex for x in found.extrema if x.infimum == 0]
+    if zero:
+        names = ", ".join(f"${name}$" for name in zero)
+        yield Paragraph(
+            spans(
+                f"Over the whole interval {names} {'is' if len(zero) == 1 else 'are'} nought, so the theorems give a positive constant only on a smaller one."
+            )
+        )
+
+
+def confinement_formula(unit: UnitFunction) -> Formula | None:
+    """The interval to which a bound on the slope confines z, in closed form where there is one."""
+    ends = confinement(unit)
+    if ends is None:
+        return None
+    bound = Symbol("b", positive=True)
+    low, high = (latex(end.subs(LEVEL, bound)) for end in ends)
+    return Formula((rf"{{}}&\left\{{z : \phi'(z) \leq b\right\}} = \left[{low},\; {high}\right]",))
+
+
+def inverse_formula(unit: UnitFunction, order: int) -> Formula | None:
+    """The inverse of phi or phi'', in closed form where there is one."""
+    found = inverse(unit, order)
+    name = r"\phi^{-1}" if order == 0 else r"(\phi'')^{-1}"
+    return Formula((rf"{name}(b) = {latex(found)}",)) if found is not None else None
+
+
+def least_sharpness(unit: UnitFunction) -> Expr | None:
+    """phi'(phi^-1(b))^2 in closed form, where phi has an inverse in closed form."""
+    found = inverse(unit, 0)
+    if found is None:
+        return None
+    value = simplify(derivatives(unit)[1].subs(unit.z, found).rewrite(exp) ** 2)
+    value = radsimp(simplify(value))
+    return value if value.count_ops() <= _SHORT and not value.has(Abs) else None
