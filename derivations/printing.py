@@ -66,7 +66,8 @@ def latex(expr: Basic) -> str:
 
 
 # Brackets around what is no higher than a letter need not stretch.
-_FLAT = re.compile(r"\\left\(((?:[A-Za-z0-9 ,;]|\\[;,] |\\(?:phi|psi|lambda|zeta|nu|Theta)(?![A-Za-z])|_\{[A-Za-z0-9 ,]*\}|_[a-z0-9])*?) ?\\right\)")
+_PLAIN = r"[A-Za-z0-9 ,;]|\\[;,] |\\(?:phi|psi|lambda|zeta|nu|Theta)(?![A-Za-z])|_\{[A-Za-z0-9 ,]*\}|_[a-z0-9]"
+_FLAT = re.compile(rf"\\left\(((?:{_PLAIN})*?) ?\\right\)")
 
 
 def terms(expr: Add) -> list[tuple[str, Expr]]:

@@ -116,13 +116,11 @@ def _add_sgd(commands: Any) -> None:
 
 
 def _add_derive(commands: Any) -> None:
-    command = _command(commands, "derive", "derive everything from a unit function, and check every formula", run_derive)
-    command.add_argument(
-        "--activation", default=_ACTIVATION, metavar="FORMULA", help=f"in z, and in a and --own (default: {_ACTIVATION})"
-    )
-    command.add_argument(
-        "--own", type=_names, default=(), metavar="NAMES", help="comma-separated scalars that each unit trains, such as c"
-    )
+    command = _command(commands, "derive", "derive everything from a unit function; check every formula", run_derive)
+    formula = f"in z, and in a and --own; parsed, never run (default: {_ACTIVATION})"
+    command.add_argument("--activation", default=_ACTIVATION, metavar="FORMULA", help=formula)
+    own = "comma-separated scalars that each unit trains, such as c"
+    command.add_argument("--own", type=_names, default=(), metavar="NAMES", help=own)
     command.add_argument("--general", action="store_true", help="leave the activation open: phi(z), or psi with --p")
     command.add_argument(
         "--p", type=_natural, default=0, metavar="P", help="number of trained scalars, with --general (default: 0)"

@@ -40,7 +40,7 @@ RANGES = (
 )
 
 PRIMES = (0x2032, 0x2033, 0x2034, 0x2057)
-"""STIX draws these small and raised; as superscripts, which is how MathML sets them, they would be smaller and higher."""
+"""STIX draws these small and raised; as superscripts, which MathML makes them, they would be smaller and higher."""
 
 PRIME_SHAPE = (1.5, 0, 0, 1.8, 0, -664)
 

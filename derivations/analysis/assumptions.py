@@ -189,7 +189,9 @@ def _extrema(unit: UnitFunction, found: Mapping[str, Curve], low: Expr, high: Ex
     }
     if second.ratio != 0:
         sources["beta"] = (first.factor**2, cancel(first.ratio**2 * third.ratio / second.ratio))
-    built = {name: Curve(shown[name], unit.z, factor, ratio, first.generator) for name, (factor, ratio) in sources.items()}
+    built = {
+        name: Curve(shown[name], unit.z, factor, ratio, first.generator) for name, (factor, ratio) in sources.items()
+    }
     return tuple(_extremum(name, curve, low, high) for name, curve in built.items())
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from sympy import Expr, Poly, Rational, Symbol, cancel, expand, fraction, simplify, sqrt
 
 from derivations.analysis.assumptions import Interval, assumptions, derivatives
-from derivations.analysis.generator import T, Curve, curves, reduced
+from derivations.analysis.generator import Curve, T, curves, reduced
 from derivations.analysis.roots import number
 from derivations.unit import UnitFunction
 

@@ -15,6 +15,7 @@ from sympy import (
     Mul,
     Poly,
     Rational,
+    S,
     Symbol,
     atan,
     cancel,
@@ -51,7 +52,7 @@ class Generator:
     """
 
     kind: str
-    scale: Expr = Integer(1)
+    scale: Expr = S.One
 
     @property
     def range(self) -> tuple[Expr, Expr]:
@@ -121,9 +122,10 @@ def curves(sources: dict[str, Expr], z: Symbol) -> dict[str, Curve] | None:
     if generator is None or rational(cancel(factor.diff(z) / factor), z, generator) is None:
         return None
     ratios = {name: rational(source, z, generator) for name, source in divided.items()}
-    if any(ratio is None for ratio in ratios.values()):
+    known = {name: ratio for name, ratio in ratios.items() if ratio is not None}
+    if len(known) < len(ratios):
         return None
-    return {name: Curve(sources[name], z, factor, ratio, generator) for name, ratio in ratios.items() if ratio is not None}
+    return {name: Curve(sources[name], z, factor, ratio, generator) for name, ratio in known.items()}
 
 
 def rational(source: Expr, z: Symbol, generator: Generator) -> Expr | None:
@@ -171,7 +173,8 @@ def _generator(sources: object, z: Symbol) -> Generator | None:
     if exponentials and not tangents:
         rates = [_rate_of(x, z) for x in sorted(exponentials, key=str)]
         known = [rate for rate in rates if rate is not None]
-        return Generator("exp", Integer(ilcm(1, *[rate.q for rate in known]))) if len(known) == len(rates) else None
+        scale = Integer(ilcm(1, *[rate.q for rate in known]))
+        return Generator("exp", scale) if len(known) == len(rates) else None
     if len(tangents) == 1 and not exponentials:
         (tangent,) = tangents
         rate = cancel(tangent.args[0] / z)

@@ -23,7 +23,7 @@ from sympy import (
     sqrtdenest,
 )
 
-from derivations.analysis.generator import T, Curve, reduced
+from derivations.analysis.generator import Curve, T, reduced
 
 _DIGITS = 30
 _SIMPLE = 40

@@ -168,9 +168,9 @@ def _slope_differences(record: Record) -> list[Expr]:
 
 
 def _modulus_difference(record: Record) -> Expr:
-    """S3: the bound on E, those on the slopes, and sum u^2 >= mu |U|^2, with |U| = 1 and kappa = 4 - slack."""
+    """S3: the bound on E, those on the slopes, and sum u^2 >= mu |U|^2, with |U| = 1 and kappa = 4 - room."""
     slopes = (sym.rho1 + _SLACKS[0]) * (sym.rho2 + _SLACKS[1])
-    room = _SLACKS[5]
+    room = Symbol("room", positive=True)
     entry = room * sym.tau * slopes + _SLACKS[2]
     return expand(entry * (sym.mu + _SLACKS[3]) - record.right.subs(sym.kappa, 4 - room))
 
@@ -199,7 +199,7 @@ def _total_decay() -> Expr:
 
 
 def _distance_difference(record: Record) -> Expr:
-    """S6: 4 s |phi'' - phi''| = |C / phi' - C / phi'|, each |C| <= |grad F| / sqrt(mu), the third derivative >= rho2."""
+    """S6: 4 s |phi'' - phi''| = |C / phi' - C / phi'|, each |C| <= |grad F| / sqrt(mu), third derivative >= rho2."""
     root = Symbol("root", positive=True)
     spread = 2 * sym.gnorm / (root * sym.rho1) - _SLACKS[0]
     apart = spread / (4 * _SQUARES * (sym.rho2 + _SLACKS[1]))

@@ -42,9 +42,10 @@ def check_constants(found: Assumptions, *, rng: int = 0) -> tuple[CheckResult, .
 
 
 def _checked(found: Assumptions, extremum: Extremum, function: Function, rng: int) -> CheckResult:
-    gaps = [_relative(function(_mp(z)), _mp(value)) for z, value in extremum.critical]
+    there = [function(_mp(z)) for z, _ in extremum.critical]
+    gaps = [_relative(x, _mp(value)) for x, (_, value) in zip(there, extremum.critical, strict=True)]
     points = _points(found, rng)
-    values = [function(z) for z in points]
+    values = [*there, *map(function, points)]
     least = _mp(extremum.infimum) if extremum.infimum.is_finite else CONTEXT.inf
     below = max((least - value) / (1 + abs(value)) for value in values)
     worst = max([*gaps, below, CONTEXT.zero])

@@ -46,9 +46,6 @@ def check_inequality(record: Record, unit: UnitFunction, way: Way, seed: int) ->
         way: How the left side is differentiated.
         seed: Seed of the random points.
     """
-    if record.name not in _TRIALS:
-        reason = "it speaks of the flow's whole path, of which single points say nothing"
-        return unchecked(record.name, way.method, way.slack, reason)
     interval = admissible_interval(unit)
     if interval is None:
         reason = "no interval was found on which A1 holds (phi', phi''' > 0) and phi'' keeps its sign"
@@ -164,6 +161,9 @@ def _rate_trial(
     left = np.array([space.xp.sum(gradient**2)])
     return Trial(left, np.array([right_value(record, unit, way, entries, ())[()]]), equal)
 
+
+OF_PATHS = frozenset({"entry_time"})
+"""Statements about the flow's whole path, of which single points say nothing; they have a certificate only."""
 
 _TRIALS: Mapping[str, Callable[..., list[Trial]]] = MappingProxyType(
     {"convexity_bound": _convexity_trials, "global_rate": _rate_trials, **THEOREM_TRIALS}

@@ -154,7 +154,7 @@ def _confinement_trials(
     alone = _Place(*on_manifold(way, unit, way.array(rng.normal(size=(1, 2))), way.array(signed(rng, (1, 1))), z), z)
     trials = []
     for at, equal in ((place, False), (alone, True)):
-        slope = at.space.by_z(lambda x, at=at: at.space.unit(x, (), 0 * x + 1))(at.z)
+        slope = _slope(at.space)(at.z)
         entries = _entries(at) | {"F0": at.sharpness, "a": at.space.at.a}
         trials.append(Trial(slope**2, right_value(record, unit, way, entries, at.z.shape), equal=equal))
     return trials
@@ -177,11 +177,15 @@ def _region(place: _Place, velocity: Array) -> dict[str, Any]:
 
 def _third(place: _Place) -> dict[str, Any]:
     """The least third derivative between the pre-activations; A1 holds there and the grid is fine."""
-    first = place.space.by_z(lambda x: place.space.unit(x, (), 0 * x + 1))
-    third = place.space.by_z(place.space.by_z(first))
+    third = place.space.by_z(place.space.by_z(_slope(place.space)))
     low, high = place.z.min(), place.z.max()
     grid = np.array([[low + (high - low) * at / _POINTS] for at in range(_POINTS + 1)])
     return {"rho2": third(grid).min()}
+
+
+def _slope(space: Space) -> Callable[[Array], Array]:
+    """The derivative of phi."""
+    return space.by_z(lambda x: space.unit(x, (), 0 * x + 1))
 
 
 def _norm(vector: Array) -> Any:

@@ -33,6 +33,7 @@ class Trial:
 
 
 def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Random numbers of either sign, of moderate size."""
     return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
 
 

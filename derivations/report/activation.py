@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sympy import Abs, CRootOf, Expr, Integer, Symbol, exp, oo, radsimp, simplify
+from sympy import Abs, CRootOf, Expr, Symbol, exp, oo, radsimp, simplify
 
 from derivations.analysis.assumptions import Assumptions, Extremum, Interval, assumptions, derivatives
 from derivations.analysis.closed import LEVEL, confinement, inverse
 from derivations.analysis.roots import number
+from derivations.checks.constants import check_constants
 from derivations.errors import DerivationError
 from derivations.functions import ActivationDerivative
 from derivations.notation import NOTATION
@@ -16,7 +17,6 @@ from derivations.printing import latex
 from derivations.report.checks_text import outcome
 from derivations.report.document import Block, Formula, Heading, Paragraph, Spans, Table, spans
 from derivations.report.layout import relation
-from derivations.checks.constants import check_constants
 from derivations.unit import UnitFunction
 
 _SHORT = 30
@@ -44,8 +44,10 @@ def _derivatives(unit: UnitFunction) -> Iterator[Block]:
 def _assumptions(found: Assumptions) -> Iterator[Block]:
     yield Paragraph(
         spans(
-            r"A1 asks for $\phi' \ge \rho_1 > 0$ and $\phi''' \ge \rho_2 > 0$, A2 for $\mu > 0$ (independent samples, so $n \le d$), "
-            r"and A3 for some $\beta > 0$ with $\beta |\phi''| \le \phi'^2 \phi'''$. A1 and A3 are needed only for the pre-activations that occur; "
+            r"A1 asks for $\phi' \ge \rho_1 > 0$ and $\phi''' \ge \rho_2 > 0$, A2 for $\mu > 0$ (independent "
+            r"samples, so $n \le d$), "
+            r"and A3 for some $\beta > 0$ with $\beta |\phi''| \le \phi'^2 \phi'''$. A1 and A3 are needed only for "
+            r"the pre-activations that occur; "
             "A2 is a property of the data."
         )
     )
@@ -55,16 +57,25 @@ def _assumptions(found: Assumptions) -> Iterator[Block]:
 def _where(found: Assumptions) -> str:
     if not found.exact:
         holds = " and ".join(f"${interval_latex(x)}$" for x in found.holds)
-        seen = f"There $\\phi'$ and $\\phi'''$ are positive at the grid points of {holds}." if holds else r"There $\phi'$ and $\phi'''$ are nowhere positive together."
-        return f"Nothing is proved about A1 here: {found.reason} (241 points from -6 to 6). {seen} No constants are given."
+        seen = (
+            f"There $\\phi'$ and $\\phi'''$ are positive at the grid points of {holds}."
+        ) if holds else r"There $\phi'$ and $\phi'''$ are nowhere positive together."
+        return (
+            f"Nothing is proved about A1 here: {found.reason} (241 points from -6 to 6). {seen} No constants are "
+            f"given."
+        )
     if found.interval is None:
         return f"A1 holds on no interval: {found.reason}."
-    how = r"The zeros of $\phi'$ and $\phi'''$ are found exactly, as real roots of polynomials, and the signs between them are exact."
+    how = (
+        r"The zeros of $\phi'$ and $\phi'''$ are found exactly, as real roots of polynomials, and the signs between "
+        r"them are exact."
+    )
     if found.everywhere:
         return rf"{how} $\phi'$ and $\phi'''$ are positive on the whole line."
     holds = " and on ".join(f"${interval_latex(x)}$" for x in found.holds)
     return (
-        rf"{how} $\phi'$ and $\phi'''$ are both positive on {holds}, and nowhere else. The statements below apply to flows whose "
+        rf"{how} $\phi'$ and $\phi'''$ are both positive on {holds}, and nowhere else. The statements below apply to "
+        rf"flows whose "
         f"pre-activations all stay in such an interval; the constants are for ${interval_latex(found.interval)}$."
     )
 
@@ -79,10 +90,10 @@ def interval_latex(interval: Interval) -> str:
 
 
 def number_latex(x: Expr) -> str:
-    """A number: exactly where that is short, with its digits where it is not rational.
+    r"""A number: exactly where that is short, with its digits where it is not rational.
 
     >>> number_latex(Integer(16) / 3)
-    '\\\\frac{16}{3}'
+    '\\frac{16}{3}'
     """
     if x in (oo, -oo):
         return r"\infty" if x == oo else r"-\infty"
@@ -95,28 +106,31 @@ def number_latex(x: Expr) -> str:
 def _constants(found: Assumptions) -> Iterator[Block]:
     yield Paragraph(
         spans(
-            r"Each constant is the infimum of a function of $z$. The table gives all points of the interval at which the function's "
+            r"Each constant is the infimum of a function of $z$. The table gives all points of the interval at which "
+            r"the function's "
             r"derivative vanishes, found as roots of polynomials, and the limits at both ends. Over a smaller interval "
-            r"$[z_-, z_+]$, such as that of [](#eq-confinement), the infimum is the least of the values at $z_-$, at $z_+$ and at those of the points that lie between. "
-            "The check computes the functions by central differences of the activation at two hundred digits, at these points and at a hundred random ones."
+            r"$[z_-, z_+]$, such as that of [](#eq-confinement), the infimum is the least of the values at $z_-$, at "
+            r"$z_+$ and at those of the points that lie between. "
+            "The check computes the functions by central differences of the activation at two hundred digits, at "
+            "these points and at a hundred random ones."
         )
     )
-    header = ("constant", "function", "points", "values there", "limits at the ends", "infimum", "fifty digits")
+    header = ("constant", "function", "points: values", "limits at the ends", "infimum")
     results = check_constants(found)
     refused = [result.record for result in results if not result.passed]
     if refused:
         raise DerivationError(f"machine checks refused the constants {', '.join(refused)}: please report the formula")
-    rows = tuple(_constant(extremum, outcome(result)) for extremum, result in zip(found.extrema, results, strict=True))
-    yield Table(tuple(map(spans, header)), rows)
+    yield Table(tuple(map(spans, header)), tuple(map(_constant, found.extrema)))
+    said = "; ".join(f"${NOTATION[result.record].latex}$ {outcome(result)}" for result in results)
+    yield Paragraph(spans(f"Checked at fifty digits: {said}."))
     yield from _missing(found)
 
 
-def _constant(found: Extremum, check: str) -> tuple[Spans, ...]:
-    points = ", ".join(f"${number_latex(z)}$" for z, _ in found.critical) or "none"
-    values = sorted({value for _, value in found.critical}, key=number)
-    shown = ", ".join(f"${number_latex(value)}$" for value in values) or ""
+def _constant(found: Extremum) -> tuple[Spans, ...]:
+    points = "; ".join(f"${number_latex(z)}$: ${number_latex(value)}$" for z, value in found.critical) or "none"
     ends = "constant" if found.function.is_number else ", ".join(f"${number_latex(end)}$" for end in found.ends)
-    cells = (f"${NOTATION[found.name].latex}$", rf"$\displaystyle {latex(found.function)}$", points, shown, ends, f"${number_latex(found.infimum)}$", check)
+    function = rf"$\displaystyle {latex(found.function)}$"
+    cells = (f"${NOTATION[found.name].latex}$", function, points, ends, f"${number_latex(found.infimum)}$")
     return tuple(map(spans, cells))
 
 
@@ -127,7 +141,8 @@ def _missing(found: Assumptions) -> Iterator[Block]:
         names = ", ".join(f"${name}$" for name in zero)
         yield Paragraph(
             spans(
-                f"Over the whole interval {names} {'is' if len(zero) == 1 else 'are'} nought, so the theorems give a positive constant only on a smaller one."
+                f"Over the whole interval {names} {'is' if len(zero) == 1 else 'are'} nought, so the theorems give a "
+                f"positive constant only on a smaller one."
             )
         )
 

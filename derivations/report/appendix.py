@@ -12,7 +12,7 @@ from derivations.derivation import Derivation
 from derivations.notation import NOTATION
 from derivations.pointwise import PointwiseExpression
 from derivations.report.checks_text import outcome
-from derivations.report.document import Block, Heading, Listing, Paragraph, Table, spans, symbol_anchor
+from derivations.report.document import Block, Heading, Listing, Paragraph, Spans, Table, spans, symbol_anchor
 from derivations.report.layout import relation
 
 _STORES = {"psi": ("f[i] +=", "f[j] ="), "h": ("total +=",), "phi": ("out[",)}
@@ -25,8 +25,10 @@ def kernel_blocks(derivation: Derivation, source: str) -> Iterator[Block]:
     yield Heading(1, spans("The generated kernel"), "sec-kernel")
     yield Paragraph(
         spans(
-            "The code generator reads these expressions off the records above and writes the file below, which is what the toolkit runs "
-            r"(`man.kernel.source`). Here $z$, $a$, $s$ and $\lambda$ stand for $z_{ji}$, $a_{ji}$, $s_i$ and $\lambda_i$. "
+            "The code generator reads these expressions off the records above and writes the file below, which is "
+            "what the toolkit runs "
+            r"(`man.kernel.source`). Here $z$, $a$, $s$ and $\lambda$ stand for $z_{ji}$, $a_{ji}$, $s_i$ and "
+            r"$\lambda_i$. "
             "Every rewriting pass of the generator compares its program with these expressions at high precision."
         )
     )
@@ -66,20 +68,25 @@ def check_blocks(checks: tuple[CheckResult, ...], names: Mapping[str, str]) -> I
     yield Heading(1, spans("Machine checks"), "sec-checks")
     yield Paragraph(
         spans(
-            "Each record is checked in up to three ways that share nothing but the definition of its left side. *Symbolic*: SymPy differentiates the explicit loss of a "
-            "small network with a generic unit, and both sides are compared in exact fractions at random integers; an inequality has a certificate, "
-            "a polynomial in slacks without negative coefficients. *Fifty digits*: central differences of this unit's own loss at two hundred digits. "
-            "*Autograd*: automatic differentiation of this unit's own loss in double precision. They cannot see other sizes than those tried, nor an error in the definition itself. "
+            "Each record is checked in up to three ways that share nothing but the definition of its left side. "
+            "Symbolic: SymPy differentiates the explicit loss of a "
+            "small network with a generic unit, and both sides are compared in exact fractions at random integers; "
+            "an inequality has a certificate, "
+            "a polynomial in slacks without negative coefficients. Fifty digits: central differences of this "
+            "unit's own loss at two hundred digits. "
+            "Autograd: automatic differentiation of this unit's own loss in double precision. They cannot see "
+            "other sizes than those tried, nor an error in the definition itself. "
             "A refused check stops the report."
-            .replace("*", "")
         )
     )
     header = tuple(map(spans, ("record", "way", "outcome", "what was compared")))
-    rows = tuple(
-        tuple(map(spans, (f"[{names[check.record]}](#eq-{check.record})", check.method, outcome(check), check.detail if check.checked else "nothing")))
-        for check in checks
-    )
-    yield Table(header, rows)
+    yield Table(header, tuple(_check_row(check, names) for check in checks))
+
+
+def _check_row(check: CheckResult, names: Mapping[str, str]) -> tuple[Spans, ...]:
+    link = f"[{names[check.record]}](#eq-{check.record})"
+    cells = (link, check.method, outcome(check), check.detail if check.checked else "nothing")
+    return tuple(map(spans, cells))
 
 
 def notation_blocks() -> Iterator[Block]:
@@ -97,7 +104,8 @@ def origin_blocks(command: str, versions: Mapping[str, str]) -> Iterator[Block]:
     yield Paragraph(spans(", ".join(f"{name} {version}" for name, version in versions.items()) + "."))
     yield Paragraph(
         spans(
-            "The statements S1 to S9 are those of Gatmiry, Li, Reddi and Jegelka, Simplicity Bias via Global Convergence of Sharpness Minimization (ICML 2024, arXiv 2410.16401), "
+            "The statements S1 to S9 are those of Gatmiry, Li, Reddi and Jegelka, Simplicity Bias via Global "
+            "Convergence of Sharpness Minimization (ICML 2024, arXiv 2410.16401), "
             "with the constants that the short proofs given here yield; S10 to S13 go beyond that paper."
         )
     )

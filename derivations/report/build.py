@@ -12,27 +12,32 @@ from derivations.report.activation import activation_blocks
 from derivations.report.appendix import check_blocks, kernel_blocks, notation_blocks, origin_blocks
 from derivations.report.derived import record_blocks
 from derivations.report.document import Block, Document, Heading, Paragraph, spans
-from derivations.report.statements import NUMBERS, closed_forms, overview
+from derivations.report.statements import NUMBERS, closed_forms, note, overview
 from derivations.rules import convexity, loss, manifold, theorems
 
 _PARTS = (
     (
         "From the loss to the sharpness",
         "part-loss",
-        "A network is a sum of units. Everything below is differentiated by SymPy from that sum, for any numbers of units, samples and inputs.",
+        "A network is a sum of units. All that follows is differentiated by SymPy from that sum, for any sizes.",
         loss.RULES,
     ),
     (
         "Geometry of the zero-loss manifold",
         "part-manifold",
-        r"Where $f = y$ and $K$ is invertible the parameters form a manifold with tangent space $T = \ker J$, on which $F$ has a gradient and a Hessian of its own.",
+        r"Where $f = y$ and $K$ is invertible the parameters form a manifold with tangent space $T = \ker J$.",
         manifold.RULES,
     ),
     (
         "Convexity and convergence",
         "part-theorems",
         r"The flow is $\dot \Theta = -\mathrm{grad}\, F$. What it needs for its theorems is stated with each.",
-        (*convexity.RULES_WITHOUT_OWN, theorems.gradient_decay, *convexity.RULES_OF_ACTIVATIONS, *theorems.RULES_OF_THEOREMS),
+        (
+            *convexity.RULES_WITHOUT_OWN,
+            theorems.gradient_decay,
+            *convexity.RULES_OF_ACTIVATIONS,
+            *theorems.RULES_OF_THEOREMS,
+        ),
     ),
 )
 
@@ -71,7 +76,9 @@ def title(derivation: Derivation) -> str:
         return f"Derivation for {derivation.unit.formula}"
     if "convexity_bound" in {record.name for record in derivation.records}:
         return "Derivation for a generic activation phi(z)"
-    return f"Derivation for a generic unit psi(z, c; a) with p = {derivation.p}" if derivation.p else "Derivation for a generic unit psi(z; a)"
+    return (
+        f"Derivation for a generic unit psi(z, c; a) with p = {derivation.p}"
+    ) if derivation.p else "Derivation for a generic unit psi(z; a)"
 
 
 def _blocks(
@@ -100,8 +107,10 @@ def _blocks(
 def _record(
     record: Record, derivation: Derivation, checks: tuple[CheckResult, ...], names: Mapping[str, str]
 ) -> Iterator[Block]:
-    yield from record_blocks(record, derivation.unit, tuple(x for x in checks if x.record == record.name), names, NUMBERS)
+    own = tuple(check for check in checks if check.record == record.name)
+    yield from record_blocks(record, derivation.unit, own, names, NUMBERS)
     if derivation.unit is not None:
+        yield from note(record.name, derivation.unit, derivation.p)
         yield from closed_forms(record.name, derivation.unit)
 
 
@@ -113,8 +122,10 @@ def _opening(derivation: Derivation, names: frozenset[str]) -> Iterator[Block]:
         yield Heading(2, spans("Assumptions"), "sec-assumptions")
         yield Paragraph(
             spans(
-                r"For a unit $a\, \phi(z)$: A1 is $\phi' \ge \rho_1 > 0$ and $\phi''' \ge \rho_2 > 0$; A2 is $\mu > 0$, the samples are independent; A3 is "
-                r"$\beta |\phi''| \le \phi'^2 \phi'''$ for some $\beta > 0$. A1 and A3 are needed only for the pre-activations that occur."
+                r"For a unit $a\, \phi(z)$: A1 is $\phi' \ge \rho_1 > 0$ and $\phi''' \ge \rho_2 > 0$; A2 is $\mu > "
+                r"0$, the samples are independent; A3 is "
+                r"$\beta |\phi''| \le \phi'^2 \phi'''$ for some $\beta > 0$. A1 and A3 are needed only for the "
+                r"pre-activations that occur."
             )
         )
 
@@ -123,10 +134,11 @@ def _subject(derivation: Derivation) -> str:
     if derivation.unit is None:
         return "The unit function is left open: the formulas hold for every one with as many derivatives as they show."
     unit = derivation.unit
-    own = ", ".join(f"${latex(c)} = c_{{{number}}}$" for number, c in enumerate(unit.c, start=1))
+    own = ", ".join(f"$c_{{{number}}} = {latex(c)}$" for number, c in enumerate(unit.c, start=1))
     scalars = f" Its own trained scalars are {own}." if own else ""
     return (
-        rf"The unit function is $\psi = {latex(unit.psi)}$, of which a network is a sum: $z$ is the pre-activation of a unit at a sample and $a$ a fixed coefficient.{scalars} "
+        rf"The unit function is $\psi = {latex(unit.psi)}$, of which a network is a sum: $z$ is the pre-activation "
+        rf"of a unit at a sample and $a$ a fixed coefficient.{scalars} "
         "The table says which statements about the flow of steepest descent of the sharpness apply."
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sympy import Basic, Expr, Sum
+from sympy import Basic, Expr, Sum, nan, zoo
 
 from derivations.blocks import components, each
 from derivations.checks.result import CheckResult
@@ -73,6 +73,8 @@ def own_formula(record: Record, unit: UnitFunction) -> Formula | None:
     if not record.right.has(UnitDerivative, ActivationDerivative):
         return None
     right = specialised(record.right, unit)
+    if right.has(zoo, nan):
+        return None
     size = sum(part.count_ops() for part in components(right))
     return relation(record.left, record.relation, right) if size <= _LONGEST else None
 

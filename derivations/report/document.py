@@ -190,7 +190,9 @@ class Document:
         return found
 
 
-_MARKUP = re.compile(r"\$(?P<maths>[^$]+)\$|`(?P<code>[^`]+)`|\[(?P<text>(?:[^\]$`]|\$[^$]*\$|`[^`]*`)*)\]\(#(?P<target>[^)]+)\)")
+_MARKUP = re.compile(
+    r"\$(?P<maths>[^$]+)\$|`(?P<code>[^`]+)`|\[(?P<text>(?:[^\]$`]|\$[^$]*\$|`[^`]*`)*)\]\(#(?P<target>[^)]+)\)"
+)
 
 
 def spans(markup: str) -> Spans:

@@ -84,11 +84,9 @@ def font() -> str:
 
 def _contents(document: Document) -> str:
     numbers = document.numbers
-    items = [
-        f'<li class="level{block.level}"><a href="#{block.anchor}">{numbers[block.anchor]} {_plain(block.title)}</a></li>'
-        for block in document.blocks
-        if isinstance(block, Heading) and block.level <= 2
-    ]
+    headings = [block for block in document.blocks if isinstance(block, Heading) and block.level <= 2]
+    links = [f'<a href="#{block.anchor}">{numbers[block.anchor]} {_plain(block.title)}</a>' for block in headings]
+    items = [f'<li class="level{block.level}">{link}</li>' for block, link in zip(headings, links, strict=True)]
     return "\n".join(["<p>Contents</p>", "<ol>", *items, "</ol>"]) if items else ""
 
 
@@ -133,7 +131,8 @@ def _(block: Paragraph, numbers: Numbers) -> str:
 def _(block: Formula, numbers: Numbers) -> str:
     identity = f' id="{block.anchor}"' if block.anchor else ""
     number = f'<a class="number" href="#{block.anchor}">{numbers[block.anchor]}</a>' if block.anchor else ""
-    shown = f'<div class="formula"{identity}><div class="wide" tabindex="0">{mathml(block.latex, display=True)}</div>{number}</div>'
+    maths = f'<div class="wide" tabindex="0">{mathml(block.latex, display=True)}</div>'
+    shown = f'<div class="formula"{identity}>{maths}{number}</div>'
     return shown + (_symbols(block) if block.symbols else "")
 
 
@@ -160,8 +159,8 @@ def _(block: Table, numbers: Numbers) -> str:
         identity = f' id="{anchor}"' if anchor else ""
         cells = "".join(f"<td>{_spans(cell, numbers)}</td>" for cell in row)
         rows.append(f"<tr{identity}>{cells}</tr>")
-    body = "\n".join(rows)
-    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+    table = "\n".join([f"<table><thead><tr>{head}</tr></thead><tbody>", *rows, "</tbody></table>"])
+    return f'<div class="wide" tabindex="0">{table}</div>'
 
 
 @_block.register

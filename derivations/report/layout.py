@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sympy import Add, Basic, Expr, Indexed, Mul, Sum, Symbol, Tuple, preorder_traversal
 
@@ -11,7 +11,7 @@ from derivations.blocks import components
 from derivations.functions import ActivationDerivative, UnitDerivative
 from derivations.notation import NOTATION
 from derivations.printing import RELATIONS, latex, terms
-from derivations.report.document import Formula
+from derivations.report.document import Formula, Maths, Reference, Spans, Text, Verbatim
 
 WIDTH = 62
 """Characters of a line, roughly as they are seen."""
@@ -163,3 +163,17 @@ def _cut(lines: list[str]) -> list[str]:
         return lines
     left = len(lines) - MAX_LINES
     return [*lines[:MAX_LINES], rf"{_INDENT} \cdots \quad \text{{({left} more lines: see the records as JSON)}}"]
+
+
+def shares(rows: Iterable[tuple[Spans, ...]]) -> list[float]:
+    """How much of a line each column of a table gets, by what it holds."""
+    sizes = [min(max(map(_size, column)), 70) + 3 for column in zip(*rows, strict=True)]
+    return [size / sum(sizes) for size in sizes]
+
+
+def _size(cell: Spans) -> float:
+    """How wide a cell is: a formula does not break, text does."""
+    widest = max((width(span.latex) for span in cell if isinstance(span, Maths)), default=0.0)
+    words = sum(len(span.text) for span in cell if isinstance(span, Text | Verbatim))
+    links = sum(6 + _size(span.content) for span in cell if isinstance(span, Reference))
+    return max(widest, min(words, 45)) + links

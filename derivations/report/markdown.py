@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from derivations.notation import NOTATION
 from derivations.report.checks_text import outcome
@@ -138,7 +140,7 @@ def _checks(writer: Writer, block: Checks) -> str:
     return "Checked. " + "; ".join(f"*{result.method}*: {_escape(outcome(result))}" for result in block.results) + "."
 
 
-_WRITERS = {
+_WRITERS: Mapping[type, Callable[[Writer, Any], str]] = {
     Heading: _heading,
     Paragraph: _paragraph,
     Formula: _formula,

@@ -40,6 +40,7 @@ def _converter() -> tuple[Any, type[Exception]]:
         import math_core
     except ImportError:
         raise DerivationError(
-            "an HTML page needs math-core to set formulas: run 'pip install math-core', or choose --format md, tex or ipynb"
+            "an HTML page needs math-core to set formulas: run 'pip install math-core', or choose --format md, tex "
+            "or ipynb"
         ) from None
     return math_core.LatexToMathML(), math_core.LatexError

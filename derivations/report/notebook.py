@@ -42,5 +42,6 @@ def _groups(document: Document) -> list[list[Block]]:
 
 
 def _cell(kind: str, text: str, number: int) -> dict[str, Any]:
-    cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": text.splitlines(keepends=True)}
+    source = text.splitlines(keepends=True)
+    cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": source}
     return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})

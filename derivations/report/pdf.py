@@ -28,6 +28,7 @@ from derivations.report.document import (
     Verbatim,
     symbol_anchor,
 )
+from derivations.report.layout import shares
 
 Numbers = Mapping[str, str]
 
@@ -58,7 +59,9 @@ _HEAD = """#set document(date: none)
   let width = calc.min(w * 10pt, size.width)
   align(center, image(bytes(svg), format: "svg", width: width, alt: speech))
 })
-#let inline(svg, w, depth, speech) = box(baseline: depth * 10pt, image(bytes(svg), format: "svg", width: w * 10pt, alt: speech))
+#let inline(svg, w, depth, speech) = box(
+  baseline: depth * 10pt, image(bytes(svg), format: "svg", width: w * 10pt, alt: speech)
+)
 
 """
 
@@ -73,7 +76,8 @@ def _module(name: str) -> Any:
         import mathra
     except ImportError:
         raise DerivationError(
-            "a PDF needs typst and mathra: run 'pip install manifoldflow[report]', or choose --format html, md, tex or ipynb"
+            "a PDF needs typst and mathra: run 'pip install manifoldflow[report]', or choose --format html, md, tex "
+            "or ipynb"
         ) from None
     return mathra
 
@@ -149,8 +153,9 @@ def _(block: Formula, numbers: Numbers) -> str:
 
 @_block.register
 def _(block: Steps, numbers: Numbers) -> str:
-    items = [f"[{_spans(reason, numbers)} {_block(formula, numbers) if formula else ''}]" for formula, reason in block.items]
-    return f"#enum({', '.join(items)})"
+    shown = [(_spans(reason, numbers), _block(formula, numbers) if formula else "") for formula, reason in block.items]
+    items = ", ".join(f"[{reason} {formula}]" for reason, formula in shown)
+    return f"#enum({items})"
 
 
 @_block.register
@@ -160,7 +165,8 @@ def _(block: Table, numbers: Numbers) -> str:
     for anchor, row in zip(anchors, block.rows, strict=True):
         target = f"#metadata(none) #label({_string(anchor)})" if anchor else ""
         cells += [f"[{target if place == 0 else ''}{_spans(cell, numbers)}]" for place, cell in enumerate(row)]
-    return f"#text(8.5pt, table(columns: {len(block.header)}, stroke: none, align: left, {', '.join(cells)}))"
+    columns = ", ".join(f"{share:.3f}fr" for share in shares((block.header, *block.rows)))
+    return f"#text(8.5pt, table(columns: ({columns}), stroke: none, align: left, {', '.join(cells)}))"
 
 
 @_block.register

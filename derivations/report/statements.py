@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sympy import Expr, exp, radsimp, simplify
+
 from derivations.analysis.assumptions import Assumptions, assumptions, derivatives
+from derivations.analysis.roots import number
 from derivations.printing import latex
 from derivations.report.activation import (
     confinement_formula,
-    interval_latex,
     inverse_formula,
     least_sharpness,
     number_latex,
@@ -61,7 +63,8 @@ def overview(unit: UnitFunction | None, p: int, records: frozenset[str]) -> Iter
 def _row(statement: Statement, unit: UnitFunction | None, p: int, records: frozenset[str]) -> tuple[Spans, ...]:
     known = statement.record in records
     link = f"[](#eq-{statement.record})" if known else "none"
-    cells = (f"{statement.id}, {statement.title}", ", ".join(statement.needs) or "nothing", verdict(statement, unit, p), link)
+    needs = ", ".join(statement.needs) or "nothing"
+    cells = (f"{statement.id}, {statement.title}", needs, verdict(statement, unit, p), link)
     return tuple(map(spans, cells))
 
 
@@ -70,7 +73,7 @@ def verdict(statement: Statement, unit: UnitFunction | None, p: int) -> str:
     if not statement.needs:
         return "applies"
     if p:
-        return f"does not apply: it is about units without trained scalars of their own, and this one has p = {p}"
+        return f"does not apply: it is about units without trained scalars of their own, and this one has $p = {p}$"
     if unit is None:
         return "applies where what it needs holds"
     if unit.phi is None:
@@ -88,8 +91,17 @@ def _activation_verdict(statement: Statement, found: Assumptions) -> str:
     data = " for independent samples" if "A2" in statement.needs else ""
     if found.everywhere:
         return f"applies{data}"
-    inside = f"applies{data} while all $z_{{ji}} \\in {interval_latex(found.interval)}$"
-    return inside if found.interval.contains(0.0) else f"does not apply around $z = 0$, where A1 fails; {inside}"
+    inside = f"applies{data} while all pre-activations stay in [an interval where A1 holds](#sec-assumptions)"
+    if found.interval.contains(0.0):
+        return inside
+    return f"does not apply around $z = 0$, because $\\phi'$ and $\\phi'''$ are not both positive there; {inside}"
+
+
+def note(record: str, unit: UnitFunction, p: int) -> Iterator[Block]:
+    """Whether the statement that a record belongs to applies to the unit."""
+    found = next((x for x in STATEMENTS if x.id == NUMBERS.get(record)), None)
+    if found is not None and found.needs:
+        yield Paragraph(spans(f"{found.id} {verdict(found, unit, p)}."))
 
 
 def closed_forms(name: str, unit: UnitFunction) -> Iterator[Block]:
@@ -97,23 +109,35 @@ def closed_forms(name: str, unit: UnitFunction) -> Iterator[Block]:
     found = assumptions(unit) if unit.phi is not None else None
     if found is None or not found.exact:
         return
-    if name in _CLOSED:
+    if name in _CLOSED and (found.interval is not None or name == "stationarity"):
         yield from _CLOSED[name](unit, found)
 
 
 def _stationary(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
-    if found.interval is not None and not found.everywhere and found.holds:
+    flips = _flips(unit, found)
+    if flips:
         yield Paragraph(
             spans(
-                r"Outside these intervals $\phi''$ is not increasing, so units can rest at different pre-activations. Where $\phi' > 0 > \phi'''$ the "
-                r"point at which all units agree is a strict local maximum of $F$ in that sample's features, since [](#eq-hidden_convexity) is negative there (S11)."
+                r"Outside the intervals of A1 units can rest at different pre-activations, since $\phi''$ is not "
+                r"monotone over the line. "
+                r"Where $\phi' > 0 > \phi'''$ the point at which all units agree is a strict local maximum of $F$ in "
+                r"that sample's "
+                r"features, as [](#eq-hidden_convexity) is negative there (S11)."
             )
         )
-        ends = [end for x in found.holds for end in (x.low, x.high) if end.is_finite]
-        values = ", ".join(f"${number_latex(found.unit.phi.subs(found.unit.z, end))}$" for end in dict.fromkeys(ends) if found.unit.phi is not None)
-        yield Paragraph(spans(f"The change is at $y_i / m = \\phi(z)$ for the ends $z$ of the intervals: {values}."))
-    if found.interval is None and derivatives(unit)[3] == 0:
+        values = ", ".join(f"${number_latex(value)}$" for value in flips)
+        yield Paragraph(spans(f"The change is at $y_i / m$ equal to {values}, where $\\phi'''$ vanishes."))
+    if derivatives(unit)[3] == 0:
         yield from _flat(unit)
+
+
+def _flips(unit: UnitFunction, found: Assumptions) -> tuple[Expr, ...]:
+    """The values of phi at which its third derivative changes sign while it grows, in ascending order."""
+    value, slope, _, third = derivatives(unit)
+    ends = {end for x in found.holds for end in (x.low, x.high) if end.is_finite}
+    there = [(value.subs(unit.z, z), slope.subs(unit.z, z), third.subs(unit.z, z)) for z in ends]
+    flips = [v for v, first, last in there if v.is_finite and first.evalf() > 0 and abs(last.evalf()) < _NOUGHT]
+    return tuple(sorted((radsimp(simplify(v.rewrite(exp))) for v in flips), key=number))
 
 
 def _flat(unit: UnitFunction) -> Iterator[Block]:
@@ -123,7 +147,8 @@ def _flat(unit: UnitFunction) -> Iterator[Block]:
     start = latex((slope**2 - 2 * bend * phi).expand())
     yield Paragraph(
         spans(
-            rf"Here $\phi'({z})^2 = {rate}\, \phi({z}) + \left({start}\right)$ identically, so for equal coefficients $a_{{ji}} = 1$ the sharpness "
+            rf"Here $\phi'({z})^2 = {rate}\, \phi({z}) + \left({start}\right)$ identically, so for equal "
+            rf"coefficients $a_{{ji}} = 1$ the sharpness "
             r"depends on the outputs alone: it is constant on the manifold, and there is no flow."
         )
     )
@@ -132,7 +157,9 @@ def _flat(unit: UnitFunction) -> Iterator[Block]:
 def _minimum(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
     formula = inverse_formula(unit, 0)
     if formula is None:
-        yield Paragraph(spans(rf"$\zeta_i$ solves one monotone equation, ${latex(unit.phi)} = y_i / m$; no closed form is given."))
+        yield Paragraph(spans(
+            rf"$\zeta_i$ solves one monotone equation, ${latex(unit.phi)} = y_i / m$; no closed form is given."
+        ))
         return
     yield Paragraph(spans("For this unit the inverse has a closed form:"))
     yield formula
@@ -146,7 +173,9 @@ def _minimum(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
 def _features(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
     formula = inverse_formula(unit, 2)
     if formula is not None and found.interval is not None:
-        yield Paragraph(spans(r"The stationary pre-activations are $z_{ji} = (\phi'')^{-1}(\nu_i / a_{ji})$, and for this unit"))
+        yield Paragraph(spans(
+            r"The stationary pre-activations are $z_{ji} = (\phi'')^{-1}(\nu_i / a_{ji})$, and for this unit"
+        ))
         yield formula
 
 
@@ -159,7 +188,8 @@ def _confined(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
     if least is not None and not all(end.is_infinite for end in least.ends):
         yield Paragraph(
             spans(
-                r"The slope does not grow without bound towards both ends of the interval, so a large $F_0$ confines nothing on one side; "
+                r"The slope does not grow without bound towards both ends of the interval, so a large $F_0$ confines "
+                r"nothing on one side; "
                 "the constants then have to be taken over the pre-activations that occur."
             )
         )
@@ -172,13 +202,18 @@ def _rate(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
         factor = number_latex(8 * first**2 * ratio)
         yield Paragraph(
             spans(
-                rf"Over the whole interval of A1 the constants are positive, so for every starting point with pre-activations in it, $a_{{ji}} = 1$: the factor is $8 \rho_1^2 \gamma = {factor}$ times $\mu\, s_{{\min}}$, "
+                rf"Over the whole interval of A1 the constants are positive, so for every starting point with "
+                rf"pre-activations in it, $a_{{ji}} = 1$: the factor is $8 \rho_1^2 \gamma = {factor}$ times $\mu\, "
+                rf"s_{{\min}}$, "
                 r"and $F - F_\star$ falls at least as fast as $e^{-8 \rho_1^2 \gamma\, \mu s_{\min} t}$."
             )
         )
     else:
         yield Paragraph(
-            spans(r"One of $\rho_1$ and $\gamma$ is nought over the whole interval; take both over the interval of [](#eq-confinement), as [the constants](#sec-constants) say.")
+            spans(
+                r"One of $\rho_1$ and $\gamma$ is nought over the whole interval; take both over the interval of "
+                r"[](#eq-confinement), as [the constants](#sec-constants) say."
+            )
         )
 
 
@@ -186,11 +221,18 @@ def _local(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
     constants = {name: found.extremum(name) for name in ("rho1", "rho2", "beta")}
     positive = {name: x.infimum for name, x in constants.items() if x is not None and x.infimum.is_positive}
     if "beta" in positive:
-        yield Paragraph(spans(rf"For this unit $\beta = {number_latex(positive['beta'])}$ can be taken on the whole interval of A1."))
+        yield Paragraph(spans(
+            rf"For this unit $\beta = {number_latex(positive['beta'])}$ can be taken on the whole interval of A1."
+        ))
     if len(positive) == 3:
         product = number_latex(positive["rho1"] * positive["rho2"])
-        yield Paragraph(spans(rf"There $\rho_1 \rho_2 = {product}$, so $c_\kappa = (4 - \kappa)\, \rho_1 \rho_2\, \tau \mu$ is known before the start."))
+        yield Paragraph(spans(
+            rf"There $\rho_1 \rho_2 = {product}$, so $c_\kappa = (4 - \kappa)\, \rho_1 \rho_2\, \tau \mu$ is known "
+            rf"before the start."
+        ))
 
+
+_NOUGHT = 1e-12
 
 _CLOSED = {
     "stationarity": _stationary,

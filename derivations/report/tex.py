@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import singledispatch
+from typing import TypeAlias
 
 from derivations.report.checks_text import outcome
 from derivations.report.document import (
@@ -22,10 +23,15 @@ from derivations.report.document import (
     Table,
     Verbatim,
 )
-from derivations.report.layout import width
+from derivations.report.layout import shares, width
 
-_ROWS = 30
-"""Rows of a table on one page: tables that break need a package."""
+Row: TypeAlias = tuple[Spans, ...]
+
+_LINES = 40
+"""Lines of a table on one page: tables that break need a package."""
+
+_LETTERS = 100
+"""Letters on a line of a table, roughly."""
 
 
 def tex(document: Document) -> str:
@@ -36,7 +42,9 @@ def tex(document: Document) -> str:
     50 \% of $x$
     """
     body = "\n\n".join(_block(block) for block in document.blocks)
-    return f"{_HEAD}\\title{{{_escape(document.title)}}}\n\\begin{{document}}\n\\maketitle\n\\tableofcontents\n\n{body}\n\\end{{document}}\n"
+    return (
+        f"{_HEAD}\\title{{{_escape(document.title)}}}\n\\begin{{document}}\n\\maketitle\n\\tableofcontents\n\n{body}\n\\end{{document}}\n"
+    )
 
 
 _HEAD = r"""\documentclass[11pt]{article}
@@ -53,6 +61,9 @@ _HEAD = r"""\documentclass[11pt]{article}
 \date{}
 \author{}
 """
+
+_SIZES = ((76, r"\scriptsize"), (62, r"\footnotesize"))
+"""The size in which lines of more than so many characters fit."""
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -119,44 +130,55 @@ def _(block: Paragraph) -> str:
 
 @_block.register
 def _(block: Formula) -> str:
-    last = len(block.lines) - 1
-    ends = [r"\notag \\" if at < last else rf"\label{{{block.anchor}}}" if block.anchor else r"\notag" for at in range(last + 1)]
+    last = rf"\label{{{block.anchor}}}" if block.anchor else r"\notag"
+    ends = [r"\notag \\"] * (len(block.lines) - 1) + [last]
     lines = [f"{line} {end}" for line, end in zip(block.lines, ends, strict=True)]
-    return "\\begin{align}\n" + "\n".join(lines) + "\n\\end{align}"
+    shown = "\n".join([r"\begin{align}", *lines, r"\end{align}"])
+    widest = max(map(width, block.lines))
+    size = next((size for limit, size in _SIZES if widest > limit), None)
+    return f"{{{size}\n{shown}\n}}" if size else shown
 
 
 @_block.register
 def _(block: Steps) -> str:
-    items = [rf"\item {_spans(reason)}" + (f"\n{_block(formula)}" if formula else "") for formula, reason in block.items]
-    return "\n".join([r"\begin{enumerate}", *items, r"\end{enumerate}"])
+    lines = [r"\begin{enumerate}"]
+    for formula, reason in block.items:
+        lines += [rf"\item {_spans(reason)}", *([_block(formula)] if formula else [])]
+    return "\n".join([*lines, r"\end{enumerate}"])
 
 
 @_block.register
 def _(block: Table) -> str:
-    rows = list(block.rows)
-    chunks = [rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS)]
-    return "\n\n".join(_tabular(block.header, chunk, block.rows) for chunk in chunks)
+    return "\n\n".join(_tabular(block.header, chunk, block.rows) for chunk in _pages(block))
 
 
-def _tabular(header: Spans | tuple[Spans, ...], rows: list[tuple[Spans, ...]], every: tuple[tuple[Spans, ...], ...]) -> str:
-    shares = _shares([header, *every])
-    columns = "".join(rf"p{{{share:.2f}\textwidth}}" for share in shares)
-    lines = [" & ".join(rf"\raggedright {_spans(cell)}" for cell in row) + r" \tabularnewline" for row in (header, *rows)]
-    return "\n".join([r"{\small", rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", lines[0], r"\hline", *lines[1:], r"\end{tabular}", "}"])
+def _pages(block: Table) -> list[list[Row]]:
+    """The rows in groups that fit a page."""
+    columns = shares((block.header, *block.rows))
+    pages: list[list[Row]] = [[]]
+    filled = 0.0
+    for row in block.rows:
+        lines = max(1 + sum(map(_length, cell)) // (share * _LETTERS) for cell, share in zip(row, columns, strict=True))
+        if filled + lines > _LINES and pages[-1]:
+            pages.append([])
+            filled = 0.0
+        pages[-1].append(row)
+        filled += lines
+    return pages
 
 
-def _shares(rows: list[tuple[Spans, ...]]) -> list[float]:
-    """How much of the line each column gets, by what it holds."""
-    sizes = [min(max(sum(_size(span) for span in cell) for cell in column), 60) + 3 for column in zip(*rows, strict=True)]
-    return [0.92 * size / sum(sizes) for size in sizes]
-
-
-def _size(span: Span) -> float:
-    if isinstance(span, Maths):
-        return width(span.latex)
+def _length(span: Span) -> float:
     if isinstance(span, Reference):
-        return sum(_size(part) for part in span.content) + 6
-    return len(span.text)
+        return 6 + sum(map(_length, span.content))
+    return width(span.latex) if isinstance(span, Maths) else len(span.text)
+
+
+def _tabular(header: Row, rows: list[Row], every: tuple[Row, ...]) -> str:
+    columns = "".join(rf"p{{{0.92 * share:.2f}\textwidth}}" for share in shares((header, *every)))
+    first, *rest = [" & ".join(rf"\raggedright {_spans(cell)}" for cell in row) for row in (header, *rows)]
+    lines = [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", first + r" \tabularnewline \hline"]
+    lines += [rf"{line} \tabularnewline" for line in rest]
+    return "\n".join([r"{\small", *lines, r"\end{tabular}", "}"])
 
 
 @_block.register

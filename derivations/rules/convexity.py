@@ -32,7 +32,8 @@ def stationarity(setting: Setting, records: Records) -> Record:
         name="stationarity",
         title="Stationary points",
         statement=(
-            r"Where $G$ is invertible and the units' slopes do not vanish, $\mathrm{grad}\, F = 0$ exactly if for every "
+            r"Where $G$ is invertible and the units' slopes do not vanish, $\mathrm{grad}\, F = 0$ exactly if for "
+            r"every "
             r"sample $i$ the second derivative takes the same value, $\lambda_i / (4 s_i)$, at every unit $j$; for "
             "equal coefficients and increasing second derivative all units then agree on the data."
         ),
@@ -40,7 +41,11 @@ def stationarity(setting: Setting, records: Records) -> Record:
         relation="iff",
         right=right,
         steps=(
-            Step(weight, r"$C_{ji}$, the coefficient of $x_i$ in block $j$ of $\mathrm{grad}\, F$; the rows $x_i$ are independent"),
+            Step(
+                weight,
+                r"$C_{ji}$, the coefficient of $x_i$ in block $j$ of $\mathrm{grad}\, F$; the rows $x_i$ are "
+                r"independent",
+            ),
             Step(right, "divide by the slope of the unit, which does not vanish"),
         ),
         uses=("riemannian_gradient", "A1", "A2"),
@@ -84,7 +89,8 @@ def hidden_convexity(setting: Setting, records: Records) -> Record:
         name="hidden_convexity",
         title="Hidden convexity",
         statement=(
-            r"In the coordinates $q_{ji} = \psi(z_{ji}; a_{ji})$ the constraint is affine and $F = 2 \sum_{ji} s_i g_{ji}(q_{ji})$ is "
+            r"In the coordinates $q_{ji} = \psi(z_{ji}; a_{ji})$ the constraint is affine and $F = 2 \sum_{ji} s_i "
+            r"g_{ji}(q_{ji})$ is "
             "separable; $g_{ji}$ is convex where the unit's third and first derivatives have the same sign."
         ),
         left=sym.display(r"\mathrm{d}^2 g / \mathrm{d} q_{ji}^2"),
@@ -92,7 +98,11 @@ def hidden_convexity(setting: Setting, records: Records) -> Record:
         right=right,
         steps=(
             Step(share, "$g_{ji}$, a summand of $F$ divided by $2 s_i$"),
-            Step(first, r"$\mathrm{d} / \mathrm{d} q$ is $\mathrm{d} / \mathrm{d} z$ divided by $\mathrm{d} q / \mathrm{d} z$, the slope of the unit"),
+            Step(
+                first,
+                r"$\mathrm{d} / \mathrm{d} q$ is $\mathrm{d} / \mathrm{d} z$ divided by $\mathrm{d} q / \mathrm{d} "
+                r"z$, the slope of the unit",
+            ),
             Step(right, "once more"),
         ),
         uses=("sharpness", "A2"),
@@ -116,7 +126,8 @@ def convexity_bound(setting: Setting, records: Records) -> Record:
         title="Local convexity",
         statement=(
             r"Let $\phi' > 0$, $\phi''' > 0$, $\beta |\phi''| \le \phi'^2 \phi'''$ and $\tau = \min a_{ji}^2 s_i$. For "
-            r"$\kappa \le 4$, $|C_{ji}| \le \kappa \beta \tau$, which follows from $|\mathrm{grad}\, F| \le \kappa \sqrt{\mu}\, \beta \tau$, "
+            r"$\kappa \le 4$, $|C_{ji}| \le \kappa \beta \tau$, which follows from $|\mathrm{grad}\, F| \le \kappa "
+            r"\sqrt{\mu}\, \beta \tau$, "
             "implies this bound."
         ),
         left=sym.E[sym.j, sym.i],
@@ -125,7 +136,11 @@ def convexity_bound(setting: Setting, records: Records) -> Record:
         steps=(
             Step(weight, "$E_{ji}$ by the coefficients of the gradient"),
             Step(worst, r"$|C_{ji}| \le \kappa \beta \tau$, as $\mu C_{ji}^2 \le |\mathrm{grad}\, F|^2$"),
-            Step(normal, r"A3 bounds $\beta$ by the absolute value of this, so that $\beta$ times the coefficient of $C$ in $E$ is at most $\phi' \phi'''$"),
+            Step(
+                normal,
+                r"A3 bounds $\beta$ by the absolute value of this, so that $\beta$ times the coefficient of $C$ in "
+                r"$E$ is at most $\phi' \phi'''$",
+            ),
             Step(bounded, "insert the bound of A3"),
             Step(right, r"$a_{ji}^2 s_i \ge \tau$"),
         ),
@@ -161,20 +176,26 @@ def global_rate(setting: Setting, records: Records) -> Record:
         title="Global rate",
         statement=(
             r"Under A1 and A2 the gradient controls $F - F_\star$ from every start; $\rho_1$ bounds "
-            r"$\phi'$ and $\gamma$ bounds $\phi''' / \phi'$ from below on the interval in which the pre-activations stay."
+            r"$\phi'$ and $\gamma$ bounds $\phi''' / \phi'$ from below on the interval in which the pre-activations "
+            r"stay."
         ),
         left=sym.display(r"|\mathrm{grad}\, F|^2"),
         relation=">=",
         right=right,
         steps=(
-            Step(modulus, r"in the coordinates $q$, $F = 2 \sum_{ji} s_i g_{ji}(q_{ji})$ is strongly convex with this modulus"),
+            Step(
+                modulus,
+                r"in the coordinates $q$, $F = 2 \sum_{ji} s_i g_{ji}(q_{ji})$ is strongly convex with this modulus",
+            ),
             Step(
                 coordinates,
-                r"the squared gradient along the affine constraint is then at least twice the modulus times $F - F_\star$",
+                r"the squared gradient along the affine constraint is then at least twice the modulus times $F - "
+                r"F_\star$",
             ),
             Step(
                 right,
-                r"$C_{ji} / (a_{ji} \phi'(z_{ji}))$ differs from that gradient by a normal part; $|\mathrm{grad}\, F|^2 \ge \mu |C|^2$",
+                r"$C_{ji} / (a_{ji} \phi'(z_{ji}))$ differs from that gradient by a normal part; $|\mathrm{grad}\, "
+                r"F|^2 \ge \mu |C|^2$",
             ),
         ),
         uses=("hidden_convexity", "riemannian_gradient", "A1", "A2"),

@@ -66,7 +66,9 @@ def multipliers(setting: Setting, records: Records) -> Record:
     return Record(
         name="multipliers",
         title="Multipliers of the constraint",
-        statement=r"The gradient minus $\sum_l \lambda_l \nabla f_l$ is tangent exactly where $K \lambda = J \nabla F$.",
+        statement=(
+            r"The gradient minus $\sum_l \lambda_l \nabla f_l$ is tangent exactly where $K \lambda = J \nabla F$."
+        ),
         left=left,
         relation="==",
         right=right,
@@ -133,7 +135,10 @@ def riemannian_hessian(setting: Setting, records: Records) -> Record:
     return Record(
         name="riemannian_hessian",
         title="Riemannian Hessian of the sharpness",
-        statement="On tangent $U$ the Hessian of $F$ is a sum over units and samples, each term a form in that unit's part of $U$.",
+        statement=(
+            "On tangent $U$ the Hessian of $F$ is a sum over units and samples, each term a form in that unit's part "
+            "of $U$."
+        ),
         left=sym.display(r"\mathrm{Hess}\, F[U, U]"),
         relation="==",
         right=right,
@@ -142,7 +147,8 @@ def riemannian_hessian(setting: Setting, records: Records) -> Record:
             Step(bend, r"a curve on the manifold bends: its acceleration $W$ has $\nabla f_i \cdot W = -$ this"),
             Step(
                 joined,
-                r"the curve adds $\nabla F \cdot W$, and on a geodesic $W$ is normal: this is $\sum_i \lambda_i \nabla f_i \cdot W$",
+                r"the curve adds $\nabla F \cdot W$, and on a geodesic $W$ is normal: this is $\sum_i \lambda_i "
+                r"\nabla f_i \cdot W$",
             ),
             Step(right, "collect the coefficients of the products of the components of $U$"),
         ),
@@ -167,7 +173,9 @@ def flow_jacobian(setting: Setting, records: Records) -> Record:
     return Record(
         name="flow_jacobian",
         title="Jacobian of the flow",
-        statement=r"The derivative of $V = -\mathrm{grad}\, F$ along any $U$, at any parameters where $K$ is invertible.",
+        statement=(
+            r"The derivative of $V = -\mathrm{grad}\, F$ along any $U$, at any parameters where $K$ is invertible."
+        ),
         left=displayed(setting, r"(\mathrm{D} V[U])"),
         relation="==",
         right=right,
@@ -213,7 +221,10 @@ def geodesic(setting: Setting, records: Records) -> Record:
     return Record(
         name="geodesic",
         title="Geodesics of the manifold",
-        statement=r"A geodesic with velocity $U$ has the normal acceleration $-J^T K^{-1} q$, $q_i = \mathrm{D}^2 f_i[U, U]$.",
+        statement=(
+            r"A geodesic with velocity $U$ has the normal acceleration $-J^T K^{-1} q$, $q_i = \mathrm{D}^2 f_i[U, "
+            r"U]$."
+        ),
         left=displayed(setting, r"\ddot{W}"),
         relation="==",
         right=right,

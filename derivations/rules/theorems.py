@@ -62,7 +62,10 @@ def feature_slope(setting: Setting, records: Records) -> Record:
         steps=(
             Step(bend, r"stationarity: this equals $\nu_i$ for every unit"),
             Step(1 / bend.diff(z), r"so $\mathrm{d} z_{ji} / \mathrm{d} \nu_i$ is this"),
-            Step(right, r"multiply by $\mathrm{d} f_i / \mathrm{d} z_{ji}$ and add up; every term is positive under A1"),
+            Step(
+                right,
+                r"multiply by $\mathrm{d} f_i / \mathrm{d} z_{ji}$ and add up; every term is positive under A1",
+            ),
         ),
         uses=("output", "stationarity", "A1"),
         source="S10, beyond the paper",
@@ -156,7 +159,11 @@ def local_pl(setting: Setting, records: Records) -> Record:
         relation=">=",
         right=right,
         steps=(
-            Step(sym.gnorm**2 / (2 * sym.modulus), r"along the flow $F - F_\star = \int |\mathrm{grad}\, F|^2 \mathrm{d} t$ is at most this, by [](#eq-local_decay)"),
+            Step(
+                sym.gnorm**2 / (2 * sym.modulus),
+                r"along the flow $F - F_\star = \int |\mathrm{grad}\, F|^2 \mathrm{d} t$ is at most this, by "
+                r"[](#eq-local_decay)",
+            ),
             Step(right, r"solve for the gradient at the start of that path, which may be any point of the region"),
         ),
         uses=("local_decay", "flattest_value"),
@@ -181,9 +188,20 @@ def distance(setting: Setting, records: Records) -> Record:
         relation="<=",
         right=right,
         steps=(
-            Step(scaled, r"$C_{ji}$ over the slope of the unit; between two units of a sample only the first term differs"),
-            Step(spread, r"that difference is at most this, since $|C_{ji}| \le |\mathrm{grad}\, F| / \sqrt{\mu}$ for both and $\phi' \ge \rho_1$"),
-            Step(right, r"$\phi''$ grows at the rate $\rho_2$ at least, and $\zeta_i$ lies between the least and the largest $z_{ji}$"),
+            Step(
+                scaled,
+                r"$C_{ji}$ over the slope of the unit; between two units of a sample only the first term differs",
+            ),
+            Step(
+                spread,
+                r"that difference is at most this, since $|C_{ji}| \le |\mathrm{grad}\, F| / \sqrt{\mu}$ for both "
+                r"and $\phi' \ge \rho_1$",
+            ),
+            Step(
+                right,
+                r"$\phi''$ grows at the rate $\rho_2$ at least, and $\zeta_i$ lies between the least and the largest "
+                r"$z_{ji}$",
+            ),
         ),
         uses=("riemannian_gradient", "flattest_value", "A1", "A2"),
         source="S6",
@@ -229,7 +247,11 @@ def gradient_decay(setting: Setting, records: Records) -> Record:
         relation="==",
         right=right,
         steps=(
-            Step(form, r"the velocity $U = -\mathrm{grad}\, F$ changes by $-\mathrm{Hess}\, F[U]$; its inner product with $U$ is minus this"),
+            Step(
+                form,
+                r"the velocity $U = -\mathrm{grad}\, F$ changes by $-\mathrm{Hess}\, F[U]$; its inner product with "
+                r"$U$ is minus this",
+            ),
             Step(right, r"the derivative of $|U|^2$ is twice that"),
         ),
         uses=("riemannian_gradient", "riemannian_hessian"),

@@ -59,7 +59,10 @@ class Request:
     def program(self) -> str:
         """Python that derives the same, for a notebook."""
         if self.general:
-            return f"import derivations\n\nderivation = derivations.derive_general({self.p}, separable={self.p == 0})\nderivation\n"
+            return (
+                f"import derivations\n\nderivation = derivations.derive_general({self.p}, "
+                f"separable={self.p == 0})\nderivation\n"
+            )
         unit = f"derivations.UnitFunction({self.formula!r}, own={self.own!r})"
         return f"import derivations\n\nderivation = derivations.derive({unit})\nderivation\n"
 
@@ -75,13 +78,13 @@ class _Made:
 
     def document(self) -> Document:
         """The document of every format but JSON."""
-        return build(self.derivation, self.checks, kernel=self.kernel, command=self.request.command, versions=versions())
+        command = self.request.command
+        return build(self.derivation, self.checks, kernel=self.kernel, command=command, versions=versions())
 
     def json(self) -> str:
         """The same for programs."""
-        return machine_readable(
-            self.derivation, self.checks, kernel=self.kernel, command=self.request.command, versions=versions()
-        )
+        command = self.request.command
+        return machine_readable(self.derivation, self.checks, kernel=self.kernel, command=command, versions=versions())
 
 
 _WRITERS: Mapping[str, Callable[[_Made], str | bytes]] = MappingProxyType(
@@ -123,7 +126,9 @@ def _check_request(request: Request) -> None:
     if request.general and request.own:
         raise FormulaError("--own names the scalars of a formula; with --general give their number with --p")
     if request.p and not request.general:
-        raise FormulaError("--p is the number of scalars of an open unit, with --general; name those of a formula with --own")
+        raise FormulaError(
+            "--p is the number of scalars of an open unit, with --general; name those of a formula with --own"
+        )
 
 
 def _made(request: Request) -> _Made:
