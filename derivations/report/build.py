@@ -109,8 +109,8 @@ def _record(
 ) -> Iterator[Block]:
     own = tuple(check for check in checks if check.record == record.name)
     yield from record_blocks(record, derivation.unit, own, names, NUMBERS)
+    yield from note(record.name, derivation.unit, derivation.p)
     if derivation.unit is not None:
-        yield from note(record.name, derivation.unit, derivation.p)
         yield from closed_forms(record.name, derivation.unit)
 
 

@@ -97,11 +97,20 @@ def _activation_verdict(statement: Statement, found: Assumptions) -> str:
     return f"does not apply around $z = 0$, because $\\phi'$ and $\\phi'''$ are not both positive there; {inside}"
 
 
-def note(record: str, unit: UnitFunction, p: int) -> Iterator[Block]:
+def note(record: str, unit: UnitFunction | None, p: int) -> Iterator[Block]:
     """Whether the statement that a record belongs to applies to the unit."""
     found = next((x for x in STATEMENTS if x.id == NUMBERS.get(record)), None)
     if found is not None and found.needs:
         yield Paragraph(spans(f"{found.id} {verdict(found, unit, p)}."))
+    elif found is not None:
+        yield Paragraph(spans(_CONSERVATION))
+
+
+_CONSERVATION = (
+    r"S8 follows: along the flow $\mathrm{d} f / \mathrm{d} t = -J\, \mathrm{grad}\, F = 0$, so $f$ stays $y$; and the "
+    r"blocks of $\Theta$ in [](#eq-riemannian_gradient) are combinations of the samples, so the part of $\Theta$ that is "
+    r"orthogonal to every sample stays where it is, and units that start in the samples' span end as one vector where S1 applies."
+)
 
 
 def closed_forms(name: str, unit: UnitFunction) -> Iterator[Block]:
