@@ -7,6 +7,7 @@ coefficients.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import lcm
 
 from sympy import (
     Add,
@@ -25,7 +26,6 @@ from sympy import (
     factor_terms,
     fraction,
     gcd,
-    ilcm,
     log,
     oo,
     pi,
@@ -173,7 +173,7 @@ def _generator(sources: object, z: Symbol) -> Generator | None:
     if exponentials and not tangents:
         rates = [_rate_of(x, z) for x in sorted(exponentials, key=str)]
         known = [rate for rate in rates if rate is not None]
-        scale = Integer(ilcm(1, *[rate.q for rate in known]))
+        scale = Integer(lcm(*[int(rate.q) for rate in known]))
         return Generator("exp", scale) if len(known) == len(rates) else None
     if len(tangents) == 1 and not exponentials:
         (tangent,) = tangents

@@ -12,9 +12,16 @@ from derivations.functions import ActivationDerivative, UnitDerivative
 from derivations.notation import NOTATION
 from derivations.printing import RELATIONS, latex, terms
 from derivations.report.document import Formula, Maths, Reference, Spans, Text, Verbatim
+from derivations.report.naming import named
 
 WIDTH = 62
 """Characters of a line, roughly as they are seen."""
+
+MANY_LINES = 6
+"""From more lines than this on, repeated sums of terms get names."""
+
+_WIDEST = 76
+"""Lines that are wider, although broken, have names put into them as well."""
 
 MAX_LINES = 24
 """More lines than this are cut."""
@@ -29,16 +36,14 @@ def relation(left: Basic, sign: str, right: Basic, anchor: str = "") -> Formula:
     lefts, rights = components(left), components(right)
     if len(lefts) != len(rights):
         lefts, rights = (left,), (right,)
-    lines: list[str] = []
-    for x, y in zip(lefts, rights, strict=True):
-        lines += _related(x, RELATIONS[sign], y)
-    return Formula(tuple(_cut(lines)), anchor, symbols(Tuple(*lefts, *rights)) if anchor else ())
+    starts = [f"{latex(x)} &{RELATIONS[sign]}" for x in lefts]
+    return Formula(tuple(_lines(starts, rights)), anchor, symbols(Tuple(*lefts, *rights)) if anchor else ())
 
 
 def expression(expr: Basic) -> Formula:
     """An expression by itself, long ones broken, blocks a component a line."""
-    lines = [line for part in components(expr) for line in _filled(list(_pieces(part)), "&")]
-    return Formula(tuple(_cut(lines)) if len(lines) > 1 else (lines[0].removeprefix("&"),))
+    parts = components(expr)
+    return Formula(tuple(_lines(["&"] * len(parts), parts)))
 
 
 def symbols(expr: Basic) -> tuple[str, ...]:
@@ -81,11 +86,21 @@ def _names(node: Basic) -> Iterator[str]:
 _SHOWN = {"F": "F", "L": "L", "Theta": r"\Theta", "f": "f_", "q": "q_{"}
 
 
-def _related(left: Basic, sign: str, right: Basic) -> list[str]:
-    start = f"{latex(left)} &{sign}"
+def _lines(starts: list[str], rights: tuple[Basic, ...]) -> list[str]:
+    """The lines of several formulas; where there are many, what they repeat gets a name."""
+    lines = [line for start, right in zip(starts, rights, strict=True) for line in _broken(start, right)]
+    if len(lines) <= MANY_LINES and max(map(width, lines)) <= _WIDEST:
+        return lines
+    shorter, names = named(Tuple(*rights))
+    starts += [rf"\text{{with }} {latex(name)} &=" for name, _ in names]
+    rights = (*shorter.args, *[meaning for _, meaning in names])
+    return _cut([line for start, right in zip(starts, rights, strict=True) for line in _broken(start, right)])
+
+
+def _broken(start: str, right: Basic) -> list[str]:
     parts = list(_pieces(right))
     if width(start) + width("".join(parts)) <= WIDTH:
-        return [f"{start} {''.join(parts)}"]
+        return [f"{start} {' '.join(parts)}"]
     return _filled(parts, start)
 
 
