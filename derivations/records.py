@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
@@ -10,6 +11,9 @@ from sympy import Basic
 
 from derivations.blocks import Block
 from derivations.printing import RELATIONS, latex
+
+# References in a statement, which only a report can follow: [text](#eq-name).
+_REFERENCE = re.compile(r"\[([^\]]*)\]\(#eq-(\w+)\)")
 
 Relation = Literal["==", ">=", "<=", "iff"]
 
@@ -66,5 +70,5 @@ class Record:
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: title, statement and formula, which its MathJax sets."""
-        formula = escape(self.latex())
-        return f"<p><b>{escape(self.title)}.</b> {escape(self.statement)}</p>\n$$\n{formula}\n$$"
+        statement = _REFERENCE.sub(r"\1(\2)", self.statement)
+        return f"<p><b>{escape(self.title)}.</b> {escape(statement)}</p>\n$$\n{escape(self.latex())}\n$$"

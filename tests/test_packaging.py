@@ -126,6 +126,7 @@ def test_the_source_archive_can_be_tested_and_documented(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     build = {"Makefile", "setup.py", "pyproject.toml", "LICENSE", "CITATION.cff", ".ci/run"}
+    fonts = {"derivations/report/maths.woff2", "derivations/report/FONT.md", "tools/make_font.py"}
     rest = {"docs/conf.py", "tests/conftest.py", "tools/make_digits.py", "manifoldflow/data/digits.csv"}
-    wanted = build | rest
+    wanted = build | fonts | rest
     assert wanted - names == set()

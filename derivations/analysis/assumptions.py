@@ -110,7 +110,7 @@ def functions(unit: UnitFunction) -> dict[str, Expr]:
     """The function of z whose infimum each constant is.
 
     >>> functions(UnitFunction("z**3 + z"))["beta"]
-    (3*z**2 + 1)**2/Abs(z)
+    (3*z**2 + 1)**2*Abs(1/z)
     """
     _, first, second, third = derivatives(unit)
     normal = simplify(first**2 * third / second) if second != 0 else oo

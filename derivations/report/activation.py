@@ -83,8 +83,8 @@ def _where(found: Assumptions) -> str:
 def interval_latex(interval: Interval) -> str:
     r"""An open interval.
 
-    >>> interval_latex(Interval(-oo, Integer(0)))
-    '\\left(-\\infty, 0\\right)'
+    >>> interval_latex(Interval(-oo, oo))
+    '\\left(-\\infty, \\infty\\right)'
     """
     return rf"\left({number_latex(interval.low)}, {number_latex(interval.high)}\right)"
 
@@ -92,8 +92,8 @@ def interval_latex(interval: Interval) -> str:
 def number_latex(x: Expr) -> str:
     r"""A number: exactly where that is short, with its digits where it is not rational.
 
-    >>> number_latex(Integer(16) / 3)
-    '\\frac{16}{3}'
+    >>> number_latex(oo)
+    '\\infty'
     """
     if x in (oo, -oo):
         return r"\infty" if x == oo else r"-\infty"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from sympy import Basic, Expr, Sum, nan, zoo
+from sympy import Basic, Expr, Sum, Tuple, nan, zoo
 
 from derivations.blocks import components, each
 from derivations.checks.result import CheckResult
@@ -12,7 +13,7 @@ from derivations.functions import ActivationDerivative, UnitDerivative
 from derivations.pointwise import unit_derivative
 from derivations.records import Record, Step
 from derivations.report.document import Block, Checks, Formula, Heading, Paragraph, Spans, Steps, spans
-from derivations.report.layout import expression, relation
+from derivations.report.layout import expression, relation, symbols
 from derivations.stable import exposed
 from derivations.sums import rebuild
 from derivations.unit import UnitFunction
@@ -40,7 +41,8 @@ def record_blocks(
     number = f" ({numbers[record.name]})" if record.name in numbers else ""
     yield Heading(2, spans(record.title + number), f"sec-{record.name}")
     yield Paragraph(spans(record.statement))
-    yield relation(record.left, record.relation, record.right, f"eq-{record.name}")
+    shown = relation(record.left, record.relation, record.right, f"eq-{record.name}")
+    yield replace(shown, symbols=_symbols(record))
     own = own_formula(record, unit) if unit else None
     if own:
         yield Paragraph(spans("For this unit:"))
@@ -49,6 +51,12 @@ def record_blocks(
     yield Paragraph(spans(f"{_uses(record, names)}Source: {record.source}."))
     if checks:
         yield Checks(checks)
+
+
+def _symbols(record: Record) -> tuple[str, ...]:
+    """What the formula and its steps are made of."""
+    parts = [part for block in (record.left, record.right) for part in components(block)]
+    return symbols(Tuple(*parts, *[part for step in record.steps for part in components(step.expression)]))
 
 
 def _step(step: Step, record: Record) -> tuple[Formula | None, Spans]:

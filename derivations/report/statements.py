@@ -109,8 +109,8 @@ def note(record: str, unit: UnitFunction | None, p: int) -> Iterator[Block]:
 _CONSERVATION = (
     r"S8 follows: along the flow $\mathrm{d} f / \mathrm{d} t = -J\, \mathrm{grad}\, F = 0$, so $f$ stays $y$; and the "
     r"blocks of $\Theta$ in [](#eq-riemannian_gradient) are combinations of the samples, so the part of $\Theta$ that "
-    r"is orthogonal to every sample stays where it is. Units that start in the samples' span end as one vector where S1 "
-    "applies."
+    r"is orthogonal to every sample stays where it is. Units that start in the samples' span end as one vector where "
+    "S1 applies."
 )
 
 

@@ -328,6 +328,7 @@ def test_jupyter_shows_records():
     record = derive(UNITS["sinh"])["sharpness"]
     assert record._repr_latex_() == rf"$\displaystyle {record.latex()}$"
     assert "<b>Sharpness.</b>" in record._repr_html_()
+    assert "(local_decay)" in derive(UNITS["sinh"])["entry_time"]._repr_html_()
     wrong = replace(record, title="<script>")
     assert "<script>" not in wrong._repr_html_()
     assert derive(UNITS["sinh"])._repr_html_().count("$$") == 2 * len(derive(UNITS["sinh"]).records)
