@@ -44,6 +44,11 @@ PRIMES = (0x2032, 0x2033, 0x2034, 0x2057)
 
 PRIME_SHAPE = (1.5, 0, 0, 1.8, 0, -664)
 
+BARS = (0x7C, 0x2016)
+"""The repeated piece of these may overlap on one side only; browsers take that for a mistake and do not stretch them."""
+
+BAR_OVERLAP = 600
+
 
 def main(source: str) -> None:
     """Subset the font and write it."""
@@ -54,6 +59,8 @@ def main(source: str) -> None:
     worker.subset(font)
     for code in PRIMES:
         _enlarge(font, font.getBestCmap()[code])
+    for code in BARS:
+        _let_repeat(font, font.getBestCmap()[code])
     _rename(font)
     font.flavor = "woff2"
     font.recalcTimestamp = False
@@ -71,6 +78,14 @@ def _enlarge(font: TTFont, name: str) -> None:
     old = strings[name]
     strings[name] = pen.getCharString(private=old.private, globalSubrs=old.globalSubrs)
     font["hmtx"][name] = (width, font["hmtx"][name][1])
+
+
+def _let_repeat(font: TTFont, name: str) -> None:
+    """Let the pieces of a bar overlap at both of their ends."""
+    variants = font["MATH"].table.MathVariants
+    at = variants.VertGlyphCoverage.glyphs.index(name)
+    for part in variants.VertGlyphConstruction[at].GlyphAssembly.PartRecords:
+        part.StartConnectorLength = part.EndConnectorLength = BAR_OVERLAP
 
 
 def _rename(font: TTFont) -> None:

@@ -42,41 +42,44 @@ def _derivatives(unit: UnitFunction) -> Iterator[Block]:
 
 
 def _assumptions(found: Assumptions) -> Iterator[Block]:
-    yield Paragraph(
-        spans(
-            r"A1 asks for $\phi' \ge \rho_1 > 0$ and $\phi''' \ge \rho_2 > 0$, A2 for $\mu > 0$ (independent "
-            r"samples, so $n \le d$), "
-            r"and A3 for some $\beta > 0$ with $\beta |\phi''| \le \phi'^2 \phi'''$. A1 and A3 are needed only for "
-            r"the pre-activations that occur; "
-            "A2 is a property of the data."
-        )
-    )
+    yield Paragraph(spans(_ASSUMPTIONS))
     yield Paragraph(spans(_where(found)))
 
 
+_ASSUMPTIONS = (
+    r"A1 asks for $\phi' \ge \rho_1 > 0$ and $\phi''' \ge \rho_2 > 0$, A2 for $\mu > 0$ (independent samples, so "
+    r"$n \le d$), and A3 for some $\beta > 0$ with $\beta |\phi''| \le \phi'^2 \phi'''$. A1 and A3 are needed only for "
+    "the pre-activations that occur; A2 is a property of the data."
+)
+
+_HOW = (
+    r"The zeros of $\phi'$ and $\phi'''$ are found exactly, as real roots of polynomials, and the signs between them "
+    "are exact."
+)
+
+
 def _where(found: Assumptions) -> str:
+    """Where A1 holds, and how that is known."""
     if not found.exact:
-        holds = " and ".join(f"${interval_latex(x)}$" for x in found.holds)
-        seen = (
-            f"There $\\phi'$ and $\\phi'''$ are positive at the grid points of {holds}."
-        ) if holds else r"There $\phi'$ and $\phi'''$ are nowhere positive together."
-        return (
-            f"Nothing is proved about A1 here: {found.reason} (241 points from -6 to 6). {seen} No constants are "
-            f"given."
-        )
+        return _undecided(found)
     if found.interval is None:
         return f"A1 holds on no interval: {found.reason}."
-    how = (
-        r"The zeros of $\phi'$ and $\phi'''$ are found exactly, as real roots of polynomials, and the signs between "
-        r"them are exact."
-    )
     if found.everywhere:
-        return rf"{how} $\phi'$ and $\phi'''$ are positive on the whole line."
+        return rf"{_HOW} $\phi'$ and $\phi'''$ are positive on the whole line."
     holds = " and on ".join(f"${interval_latex(x)}$" for x in found.holds)
     return (
-        rf"{how} $\phi'$ and $\phi'''$ are both positive on {holds}, and nowhere else. The statements below apply to "
-        rf"flows whose "
-        f"pre-activations all stay in such an interval; the constants are for ${interval_latex(found.interval)}$."
+        rf"{_HOW} $\phi'$ and $\phi'''$ are both positive on {holds}, and nowhere else. The statements below apply to "
+        "flows whose pre-activations all stay in such an interval; the constants are for "
+        f"${interval_latex(found.interval)}$."
+    )
+
+
+def _undecided(found: Assumptions) -> str:
+    holds = " and ".join(f"${interval_latex(x)}$" for x in found.holds)
+    positive = f"are positive together at the grid points of {holds}" if holds else "are nowhere positive together"
+    return (
+        rf"Nothing is proved about A1 here: {found.reason} (241 points from -6 to 6). There $\phi'$ and $\phi'''$ "
+        f"{positive}. No constants are given."
     )
 
 
@@ -103,18 +106,17 @@ def number_latex(x: Expr) -> str:
     return rf"\approx {digits}" if x.has(CRootOf) or x.count_ops() > _SHORT else rf"{latex(x)} \approx {digits}"
 
 
+_CONSTANTS = (
+    r"Each constant is the infimum of a function of $z$. The table gives all points of the interval at which the "
+    r"function's derivative vanishes, found as roots of polynomials, and the limits at both ends. Over a smaller "
+    r"interval $[z_-, z_+]$, such as that of [](#eq-confinement), the infimum is the least of the values at $z_-$, at "
+    r"$z_+$ and at those of the points that lie between. The check computes the functions by central differences of the "
+    "activation at two hundred digits, at these points and at a hundred random ones."
+)
+
+
 def _constants(found: Assumptions) -> Iterator[Block]:
-    yield Paragraph(
-        spans(
-            r"Each constant is the infimum of a function of $z$. The table gives all points of the interval at which "
-            r"the function's "
-            r"derivative vanishes, found as roots of polynomials, and the limits at both ends. Over a smaller interval "
-            r"$[z_-, z_+]$, such as that of [](#eq-confinement), the infimum is the least of the values at $z_-$, at "
-            r"$z_+$ and at those of the points that lie between. "
-            "The check computes the functions by central differences of the activation at two hundred digits, at "
-            "these points and at a hundred random ones."
-        )
-    )
+    yield Paragraph(spans(_CONSTANTS))
     header = ("constant", "function", "points: values", "limits at the ends", "infimum")
     results = check_constants(found)
     refused = [result.record for result in results if not result.passed]
@@ -139,12 +141,9 @@ def _missing(found: Assumptions) -> Iterator[Block]:
     zero = [NOTATION[x.name].latex for x in found.extrema if x.infimum == 0]
     if zero:
         names = ", ".join(f"${name}$" for name in zero)
-        yield Paragraph(
-            spans(
-                f"Over the whole interval {names} {'is' if len(zero) == 1 else 'are'} nought, so the theorems give a "
-                f"positive constant only on a smaller one."
-            )
-        )
+        verb = "is" if len(zero) == 1 else "are"
+        text = f"Over the whole interval {names} {verb} nought; a smaller one is needed for a positive constant."
+        yield Paragraph(spans(text))
 
 
 def confinement_formula(unit: UnitFunction) -> Formula | None:

@@ -27,10 +27,15 @@ def mathml(latex: str, *, display: bool = False) -> str:
     """
     converter, error = _converter()
     try:
-        return str(converter.convert_with_local_state(latex, displaystyle=display))
+        return _spaced(str(converter.convert_with_local_state(latex, displaystyle=display)))
     except error as problem:
         reason = " ".join(_COLOURS.sub("", str(problem)).split())[:200]
         raise DerivationError(f"the formula {latex[:200]} cannot be converted to MathML: {reason}") from None
+
+
+def _spaced(markup: str) -> str:
+    """Room beside bars that stretch: browsers set them as narrow as they are drawn, and fractions would touch them."""
+    return markup.replace("<mo>|</mo>", '<mo lspace="0.12em" rspace="0.12em">|</mo>')
 
 
 @lru_cache(maxsize=1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sympy import Expr, exp, radsimp, simplify
+from sympy import Expr, Symbol, exp, radsimp, simplify
 
 from derivations.analysis.assumptions import Assumptions, assumptions, derivatives
+from derivations.analysis.closed import LEVEL
 from derivations.analysis.roots import number
 from derivations.printing import latex
 from derivations.report.activation import (
@@ -175,7 +176,7 @@ def _minimum(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
     yield formula
     value = least_sharpness(unit)
     if value is not None:
-        at_label = latex(value).replace("b", r"\left(y_i / m\right)")
+        at_label = latex(value.subs(LEVEL, Symbol(r"\left(y_i / m\right)", real=True)))
         yield Paragraph(spans("so that"))
         yield Formula((rf"F_{{\star}} = 2 m \sum_{{i=1}}^{{n}} s_i \left({at_label}\right)",))
 

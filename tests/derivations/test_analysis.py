@@ -13,6 +13,7 @@ from derivations.analysis.generator import T, curves
 from derivations.analysis.measured import measured_intervals
 from derivations.analysis.roots import number, poles, zeros
 from derivations.checks.constants import check_constants
+from derivations.report.activation import least_sharpness
 
 EVERYWHERE = ["z**3 + z", "z**3 + 0.1*z", "sinh(z)", "exp(z)", "z**5 + z**3 + z", "sinh(2*z) + z"]
 SOMEWHERE = {
@@ -114,6 +115,12 @@ def test_inverses_lead_back():
             assert abs((back.subs(LEVEL, level) - z).evalf(30)) < 1e-25
     assert inverse(UnitFunction("z**3 + z"), 0) is None
     assert inverse(UnitFunction("z**2"), 0) is None
+
+
+@pytest.mark.parametrize(("formula", "expected"), [("sinh(z)", LEVEL**2 + 1), ("tanh(z)", (1 - LEVEL**2) ** 2)])
+def test_the_least_sharpness_in_closed_form(formula, expected):
+    assert simplify(least_sharpness(UnitFunction(formula)) - expected) == 0
+    assert least_sharpness(UnitFunction("z**3 + z")) is None
 
 
 @pytest.mark.parametrize("formula", ["z**3 + z", "sinh(z)", "z**5 + z**3 + z", "sinh(2*z) + z"])

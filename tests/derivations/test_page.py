@@ -26,15 +26,16 @@ const size = e => { const r = e.getBoundingClientRect(); return [r.width, r.heig
 const tops = e => [2, 0, 1].map(k => e.children[k].getBoundingClientRect().top);  // upper limit, sign, lower limit
 const look = fonts => {
   const found = {fonts: fonts.length, status: fonts.map(f => f.status), page: document.documentElement.scrollWidth,
-    window: window.innerWidth, maths: [], brackets: [], fractions: [], sums: [], links: 0};
+    window: window.innerWidth, maths: [], brackets: [], bars: [], fractions: [], sums: [], links: 0};
   for (const math of document.querySelectorAll('math')) {
     found.maths.push([math.getAttribute('display') || 'inline', ...size(math)]);
   }
   for (const row of document.querySelectorAll('math[display] mrow')) {
     const [first, last] = [row.firstElementChild, row.lastElementChild];
     const high = [...row.querySelectorAll('munderover, mfrac')].map(e => size(e)[1]);
-    if (high.length && first.textContent === '(' && last.textContent === ')') {
-      found.brackets.push([size(first)[1], Math.max(...high)]);
+    const kind = {'(': 'brackets', '|': 'bars'}[first.textContent];
+    if (high.length && kind && ')|'.includes(last.textContent)) {
+      found[kind].push([size(first)[1], Math.max(...high)]);
     }
   }
   for (const part of document.querySelectorAll('math[display] mfrac')) {
@@ -85,7 +86,8 @@ def test_every_formula_has_a_size(found):
 
 def test_brackets_stretch_around_what_they_hold(found):
     assert len(found["brackets"]) > 10
-    assert all(bracket > 0.8 * held for bracket, held in found["brackets"])
+    assert len(found["bars"]) > 0
+    assert all(bracket > 0.8 * held for bracket, held in [*found["brackets"], *found["bars"]])
 
 
 def test_fractions_and_sums_are_stacked(found):
