@@ -45,7 +45,7 @@ PRIMES = (0x2032, 0x2033, 0x2034, 0x2057)
 PRIME_SHAPE = (1.5, 0, 0, 1.8, 0, -664)
 
 BARS = (0x7C, 0x2016)
-"""The repeated piece of these may overlap on one side only; browsers take that for a mistake and do not stretch them."""
+"""The repeated piece of these may overlap on one side only; browsers reject that and do not stretch them."""
 
 BAR_OVERLAP = 600
 

@@ -110,8 +110,8 @@ _CONSTANTS = (
     r"Each constant is the infimum of a function of $z$. The table gives all points of the interval at which the "
     r"function's derivative vanishes, found as roots of polynomials, and the limits at both ends. Over a smaller "
     r"interval $[z_-, z_+]$, such as that of [](#eq-confinement), the infimum is the least of the values at $z_-$, at "
-    r"$z_+$ and at those of the points that lie between. The check computes the functions by central differences of the "
-    "activation at two hundred digits, at these points and at a hundred random ones."
+    r"$z_+$ and at those of the points that lie between. The check computes the functions by central differences of "
+    "the activation at two hundred digits, at these points and at a hundred random ones."
 )
 
 
