@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from sympy import Symbol
+
 from derivations.checks.result import CheckResult
 from derivations.derivation import Derivation
 from derivations.printing import latex
@@ -12,6 +14,7 @@ from derivations.report.activation import activation_blocks
 from derivations.report.appendix import check_blocks, kernel_blocks, notation_blocks, origin_blocks
 from derivations.report.derived import record_blocks
 from derivations.report.document import Block, Document, Heading, Paragraph, spans
+from derivations.report.layout import relation
 from derivations.report.statements import NUMBERS, closed_forms, note, overview
 from derivations.rules import convexity, loss, manifold, theorems
 
@@ -116,7 +119,8 @@ def _record(
 
 def _opening(derivation: Derivation, names: frozenset[str]) -> Iterator[Block]:
     yield Heading(1, spans("Overview"), "sec-overview")
-    yield Paragraph(spans(_subject(derivation)))
+    yield from _subject(derivation)
+    yield Paragraph(spans("Which statements about the flow of steepest descent of the sharpness apply:"))
     yield from overview(derivation.unit, derivation.p, names)
     if derivation.unit is None or derivation.unit.phi is None:
         yield Heading(2, spans("Assumptions"), "sec-assumptions")
@@ -130,17 +134,17 @@ def _opening(derivation: Derivation, names: frozenset[str]) -> Iterator[Block]:
         )
 
 
-def _subject(derivation: Derivation) -> str:
-    if derivation.unit is None:
-        return "The unit function is left open: the formulas hold for every one with as many derivatives as they show."
+def _subject(derivation: Derivation) -> Iterator[Block]:
     unit = derivation.unit
+    if unit is None:
+        text = "The unit function is left open: the formulas hold for every one with as many derivatives as they show."
+        yield Paragraph(spans(text))
+        return
     own = ", ".join(f"$c_{{{number}}} = {latex(c)}$" for number, c in enumerate(unit.c, start=1))
     scalars = f" Its own trained scalars are {own}." if own else ""
-    return (
-        rf"The unit function is $\psi = {latex(unit.psi)}$, of which a network is a sum: $z$ is the pre-activation "
-        rf"of a unit at a sample and $a$ a fixed coefficient.{scalars} "
-        "The table says which statements about the flow of steepest descent of the sharpness apply."
-    )
+    text = "A network is a sum of units; $z$ is the pre-activation of one at a sample and $a$ a fixed coefficient."
+    yield Paragraph(spans(f"{text}{scalars} The unit function is"))
+    yield relation(Symbol(r"\psi", real=True), "==", unit.psi)
 
 
 def _activation(derivation: Derivation) -> Iterator[Block]:

@@ -168,9 +168,7 @@ def _flat(unit: UnitFunction) -> Iterator[Block]:
 def _minimum(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
     formula = inverse_formula(unit, 0)
     if formula is None:
-        yield Paragraph(spans(
-            rf"$\zeta_i$ solves one monotone equation, ${latex(unit.phi)} = y_i / m$; no closed form is given."
-        ))
+        yield Paragraph(spans(r"No closed form is given; $\zeta_i$ solves one equation, $\phi(\zeta_i) = y_i / m$."))
         return
     yield Paragraph(spans("For this unit the inverse has a closed form:"))
     yield formula

@@ -22,7 +22,7 @@ main { grid-column: 2; padding: 2rem 1.25rem 5rem; min-width: 0; }
   nav { position: static; max-height: none; max-width: 54rem; margin: 0 auto; }
   main { max-width: 54rem; margin: 0 auto; }
 }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.4rem; margin: 3rem 0 0.8rem; padding-bottom: 0.25rem; border-bottom: 1px solid var(--line); }
 h3 { font-size: 1.12rem; margin: 2.2rem 0 0.5rem; }
 h4 { font-size: 1rem; margin: 1.4rem 0 0.4rem; }

@@ -75,6 +75,11 @@ def test_what_cannot_be_decided_exactly_is_not_claimed(formula):
     assert found.holds == tuple(type(found.holds[0])(*ends) for ends in measured_intervals(UnitFunction(formula)))
 
 
+def test_a_long_formula_is_not_worked_on_for_minutes():
+    terms = [f"{k}.125*sinh(z/{k + 1})*exp(-z**2/{k + 2})*cos({k}*z + 1)" for k in range(1, 9)]
+    assert not assumptions(UnitFunction(" + ".join(terms))).exact
+
+
 def test_known_constants():
     cubic, sine = (assumptions(UnitFunction(formula)) for formula in ("z**3 + 0.5*z", "sinh(z)"))
     nu = Rational(1, 2)
