@@ -22,8 +22,13 @@ REQUIRED = [
     "numba>=0.59",
     "threadpoolctl>=3.1",
     "matplotlib>=3.8",
+    # Sets the formulas of derivation pages. It is young, but small, and has wheels for these platforms; on others a
+    # source build would need Rust, so there every format but HTML is left.
+    "math-core>=0.9; platform_machine in 'x86_64 AMD64 arm64 ARM64 aarch64'",
 ]
+REPORT = ["typst>=0.13", "mathra>=1.5"]  # derivations as PDF
 TEST = [
+    "nbformat>=5.10",
     "pytest>=8",
     "hypothesis>=6.90",
     "scikit-learn>=1.4",
@@ -60,19 +65,24 @@ setup(
     long_description_content_type="text/markdown",
     author="manifoldflow developers",
     license="BSD-3-Clause",
-    license_files=["LICENSE", "manifoldflow/data/SOURCE.md"],
+    license_files=["LICENSE", "manifoldflow/data/SOURCE.md", "derivations/report/FONT.md"],
     python_requires=">=3.11",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
-    package_data={"": ["py.typed", "*.pyi"], "manifoldflow": ["data/*.csv", "data/*.md"]},
+    package_data={
+        "": ["py.typed", "*.pyi"],
+        "manifoldflow": ["data/*.csv", "data/*.md"],
+        "derivations": ["report/*.woff2", "report/*.md"],
+    },
     include_package_data=False,  # the list above is the whole list; MANIFEST.in is for the source archive
     zip_safe=False,
     install_requires=REQUIRED,
     extras_require={
         "certify": CERTIFY,
-        "test": TEST + CERTIFY,
+        "report": REPORT,
+        "test": TEST + CERTIFY + REPORT,
         "docs": DOCS,
         "bench": BENCH,
-        "dev": TEST + CERTIFY + DOCS,
+        "dev": TEST + CERTIFY + REPORT + DOCS,
     },
     entry_points={"console_scripts": ["manifoldflow = manifoldflow.cli:main"]},
     classifiers=[

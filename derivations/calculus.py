@@ -23,11 +23,29 @@ def derivative(expr: Expr, x: Expr) -> Expr:
     >>> derivative(Sum(sym.y[sym.i] ** 2, (sym.i, 1, sym.n)), sym.y[sym.l])
     Sum(2*KroneckerDelta(i, l)*y[i], (i, 1, n))
     """
+    return _derivative(expr, x, {})
+
+
+def _derivative(expr: Expr, x: Expr, known: dict[Expr, Expr]) -> Expr:
+    """The derivative, each common subexpression differentiated once."""
     if not expr.args or isinstance(expr, Indexed):
+        return _leaf(expr, x)
+    if expr not in known:
+        known[expr] = _compound(expr, x, known)
+    return known[expr]
+
+
+def _leaf(expr: Expr, x: Expr) -> Expr:
+    """Of a symbol or an entry; only entries of one array depend on each other, by their indices."""
+    if isinstance(expr, Indexed) and isinstance(x, Indexed) and expr.base == x.base:
         return expr.diff(x)
+    return Integer(expr == x)
+
+
+def _compound(expr: Expr, x: Expr, known: dict[Expr, Expr]) -> Expr:
     if isinstance(expr, Sum):
-        return limited(derivative(expr.function, x), expr.limits)
-    slopes = [derivative(arg, x) for arg in expr.args]
+        return limited(_derivative(expr.function, x, known), expr.limits)
+    slopes = [_derivative(arg, x, known) for arg in expr.args]
     if isinstance(expr, Add):
         return Add(*slopes)
     return Add(*[_partial(expr, place) * slope for place, slope in enumerate(slopes) if slope != 0])

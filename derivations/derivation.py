@@ -38,6 +38,10 @@ class Derivation:
                 return record
         raise KeyError(f"no record {name!r}; the records are {', '.join(record.name for record in self.records)}")
 
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: every record."""
+        return "\n".join(record._repr_html_() for record in self.records)
+
     def check(self, *, rng: int = 0) -> tuple[CheckResult, ...]:
         """Check every record in three independent ways (see `derivations.checks`).
 

@@ -113,9 +113,12 @@ class UnitDerivative(Function):
         return UnitDerivative(*orders, *self.args[self.size :])
 
     def _latex(self, printer: object, exp: str | None = None) -> str:
+        name = NOTATION["psi"].latex + _order_mark(self.orders)
+        if any(self.orders) and self.size > 1 and isinstance(self.coefficient, Indexed):
+            indices = " ".join(printer._print(x) for x in self.coefficient.indices)  # type: ignore[attr-defined]
+            return _named(name, rf"{NOTATION['v'].latex}_{{{indices}}}", exp)
         printed = [printer._print(x) for x in (*_shortened(self.variables), self.coefficient)]  # type: ignore[attr-defined]
-        arguments = f"{', '.join(printed[:-1])}; {printed[-1]}"
-        return _named(NOTATION["psi"].latex + _order_mark(self.orders), arguments, exp)
+        return _named(name, f"{', '.join(printed[:-1])}; {printed[-1]}", exp)
 
 
 class ActivationDerivative(Function):

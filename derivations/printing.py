@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from sympy import Basic, Indexed, Sum, Symbol
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+from sympy import Add, Basic, Expr, Indexed, Sum, Symbol
 from sympy.printing.latex import LatexPrinter
 
 from derivations.notation import NOTATION
@@ -24,7 +29,7 @@ class _Printer(LatexPrinter):
         base = NOTATION[head].latex if owned else self._print(expr.base.label)
         indices = " ".join(self._print(index) for index in expr.indices)
         subscript = f"{number}, {indices}" if owned else indices
-        printed = rf"{{{base}}}_{{{subscript}}}" if "^" in base else f"{base}_{{{subscript}}}"
+        printed = rf"({base})_{{{subscript}}}" if "^" in base else f"{base}_{{{subscript}}}"
         return printed if exp is None else rf"{printed}^{{{exp}}}"
 
     def _print_Sum(self, expr: Sum) -> str:  # noqa: N802
@@ -39,6 +44,15 @@ class _Printer(LatexPrinter):
         return r"\left(" + r",\; ".join(self._print(x) for x in expr.args) + r"\right)"
 
 
+_SETTINGS = {"order": "lex", "fold_short_frac": False}
+
+RELATIONS: Mapping[str, str] = MappingProxyType(
+    {"==": "=", ">=": r"\geq", "<=": r"\leq", "iff": r"= 0 \iff 0 ="}
+)
+"""The relations between the sides of a formula, in LaTeX."""
+
+
+@lru_cache(maxsize=8192)
 def latex(expr: Basic) -> str:
     r"""Write an expression in LaTeX.
 
@@ -46,4 +60,25 @@ def latex(expr: Basic) -> str:
     >>> latex(Sum(sym.y[sym.i] * sym.lam[sym.i], (sym.i, 1, sym.n)))
     '\\sum_{i=1}^{n} \\lambda_{i} y_{i}'
     """
-    return str(_Printer({"order": "lex", "fold_short_frac": False}).doprint(expr))
+    # GitHub refuses operatorname, and everything else sets mathrm as well.
+    printed = str(_Printer(_SETTINGS).doprint(expr)).replace(r"\operatorname", r"\mathrm")
+    return _FLAT.sub(r"(\1)", printed)
+
+
+# Brackets around what is no higher than a letter need not stretch.
+_PLAIN = r"[A-Za-z0-9 ,;]|\\[;,] |\\(?:phi|psi|lambda|zeta|nu|Theta)(?![A-Za-z])|_\{[A-Za-z0-9 ,]*\}|_[a-z0-9]"
+_FLAT = re.compile(rf"\\left\(((?:{_PLAIN})*?) ?\\right\)")
+
+
+def terms(expr: Add) -> list[tuple[str, Expr]]:
+    """The terms of a sum in the order in which they are printed, each with its sign.
+
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> terms(x - y)
+    [('', x), ('-', y)]
+    """
+    found = []
+    for place, term in enumerate(_Printer(_SETTINGS)._as_ordered_terms(expr, order="lex")):
+        negative = latex(term).lstrip().startswith("-")
+        found.append(("-" if negative else "+" if place else "", -term if negative else term))
+    return found

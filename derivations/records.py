@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
 from sympy import Basic
 
 from derivations.blocks import Block
-from derivations.printing import latex
+from derivations.printing import RELATIONS, latex
 
-Relation = Literal["==", ">=", "iff"]
+# References in a statement, which only a report can follow: [text](#eq-name).
+_REFERENCE = re.compile(r"\[([^\]]*)\]\(#eq-(\w+)\)")
 
-_RELATION_LATEX: dict[str, str] = {"==": "=", ">=": r"\geq", "iff": r"= 0 \iff 0 ="}
+Relation = Literal["==", ">=", "<=", "iff"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Record:
         title: A heading.
         statement: One sentence that says what holds, and under which assumptions.
         left: The quantity, as a symbol or an expression.
-        relation: "==", ">=", or "iff" (left vanishes exactly where right does).
+        relation: "==", ">=", "<=", or "iff" (left vanishes exactly where right does).
         right: The derived expression; a tuple has one component for each of z, c_1, .., c_p.
         steps: How `right` was reached, first to last.
         uses: Names of earlier records and of assumptions.
@@ -59,4 +62,13 @@ class Record:
 
     def latex(self) -> str:
         """Write the formula in LaTeX (amsmath and amssymb suffice)."""
-        return f"{latex(self.left)} {_RELATION_LATEX[self.relation]} {latex(self.right)}"
+        return f"{latex(self.left)} {RELATIONS[self.relation]} {latex(self.right)}"
+
+    def _repr_latex_(self) -> str:
+        """What Jupyter shows where it shows no HTML."""
+        return rf"$\displaystyle {self.latex()}$"
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: title, statement and formula, which its MathJax sets."""
+        statement = _REFERENCE.sub(r"\1(\2)", self.statement)
+        return f"<p><b>{escape(self.title)}.</b> {escape(statement)}</p>\n$$\n{escape(self.latex())}\n$$"

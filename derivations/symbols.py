@@ -32,13 +32,15 @@ SIZE: dict[Symbol, Symbol] = {i: n, l: n, j: m, r: m, k: d, e: d}
 
 X, y, Theta, a, Z, G, s = (_array(name) for name in ("X", "y", "Theta", "a", "z", "G", "s"))
 f, K, Kinv, lam, w = (_array(name) for name in ("f", "K", "Kinv", "lambda_", "w"))
+zeta, nu = (_array(name) for name in ("zeta", "nu"))
 C, E, U, u, q = (_array(name) for name in ("C", "E", "U", "u", "q"))
 
 L, F = _scalar("L"), _scalar("F")
 kappa, beta, tau, mu, s_min, a2_min, rho1, rho2, gamma = (
     _scalar(name, positive=True) for name in ("kappa", "beta", "tau", "mu", "s_min", "a2_min", "rho1", "rho2", "gamma")
 )
-Fstar = _scalar("Fstar")
+Fstar, F0, gnorm = (_scalar(name, nonnegative=True) for name in ("Fstar", "F0", "gnorm"))
+radius, modulus = (_scalar(name, positive=True) for name in ("radius", "modulus"))
 
 
 def own(number: int) -> IndexedBase:

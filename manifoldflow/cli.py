@@ -173,9 +173,20 @@ def _add_study(commands: Any) -> None:
 
 
 def _add_derive(commands: Any) -> None:
-    command = _command(commands, "derive", "print the derivation for an activation as Markdown", run_derive)
-    command.add_argument("--activation", default=_ACTIVATION, metavar="FORMULA", help=f"in z (default: {_ACTIVATION})")
-    command.add_argument("--out", type=Path, metavar="DIR", help="write derivation.md there")
+    command = _command(commands, "derive", "derive everything from a unit function; check every formula", run_derive)
+    formula = f"in z, and in a and --own; parsed, never run (default: {_ACTIVATION})"
+    command.add_argument("--activation", default=_ACTIVATION, metavar="FORMULA", help=formula)
+    own = "comma-separated scalars that each unit trains, such as c"
+    command.add_argument("--own", type=_names, default=(), metavar="NAMES", help=own)
+    command.add_argument("--general", action="store_true", help="leave the activation open: phi(z), or psi with --p")
+    command.add_argument(
+        "--p", type=_natural, default=0, metavar="P", help="number of trained scalars, with --general (default: 0)"
+    )
+    command.add_argument(
+        "--format", type=_names, default=(), metavar="NAMES", help="comma-separated: html, md, tex, ipynb, pdf, json"
+    )
+    command.add_argument("--json", action="store_true", help="the same as --format json")
+    command.add_argument("--out", type=Path, metavar="DIR", help="write derivation.html there, or what --format says")
 
 
 def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -203,6 +214,10 @@ def _add_problem(
     )
     command.add_argument("--seed", type=_natural, default=0, metavar="S", help="of everything random (default: 0)")
     command.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _count(text: str) -> int:
@@ -366,10 +381,12 @@ def _progress_line(quiet: bool) -> Iterator[Any]:
 
 
 def run_derive(arguments: argparse.Namespace) -> int:
-    """The records of one unit function."""
-    from verification.commands.derive import derive
+    """The derivation of one unit function, or of an open one."""
+    from verification.commands.derive import Request, derive
 
-    print(derive(arguments.activation, arguments.out))
+    formats = arguments.format + (("json",) if arguments.json else ())
+    request = Request(arguments.activation, arguments.own, arguments.general, arguments.p, formats, arguments.out)
+    print(derive(request))
     return 0
 
 

@@ -92,11 +92,11 @@ def wheel_names(built: Path) -> set[str]:
 
 
 def test_the_wheel_holds_every_module_and_data_file(built: Path) -> None:
-    wanted = {"py", "typed", "csv", "md", "pyi"}
+    wanted = {"py", "typed", "csv", "md", "pyi", "woff2"}
     files = [file for package in PACKAGES for file in (ROOT / package).rglob("*.*") if file.is_file()]
     expected = {file.relative_to(ROOT).as_posix() for file in files if file.suffix.lstrip(".") in wanted}
     names = wheel_names(built)
-    assert "manifoldflow/data/digits.csv" in names
+    assert {"manifoldflow/data/digits.csv", "derivations/report/maths.woff2"} <= names
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
     assert expected - names == set()
 
@@ -114,10 +114,10 @@ def test_the_wheel_names_command_licence_and_needs(built: Path) -> None:
         names = [name for name in wheel.namelist() if name.startswith(f"{info}/licenses/")]
     assert "manifoldflow = manifoldflow.cli:main" in commands
     assert "Requires-Python: >=3.11" in metadata
-    assert {name.rpartition("/")[2] for name in names} == {"LICENSE", "SOURCE.md"}
+    assert {name.rpartition("/")[2] for name in names} == {"LICENSE", "SOURCE.md", "FONT.md"}
     needs = re.findall(r"^Requires-Dist: (.+)$", metadata, flags=re.MULTILINE)
     assert {re.match(r"[\w-]+", need).group() for need in needs if "extra ==" not in need} == {
-        "autograd", "matplotlib", "numba", "numpy", "scipy", "sympy", "threadpoolctl",
+        "autograd", "math-core", "matplotlib", "numba", "numpy", "scipy", "sympy", "threadpoolctl",
     }
     assert not [need for need in needs if "<" in need or "==" in need.split(";")[0]]
 
@@ -126,6 +126,7 @@ def test_the_source_archive_can_be_tested_and_documented(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     build = {"Makefile", "setup.py", "pyproject.toml", "LICENSE", "CITATION.cff", ".ci/run"}
+    fonts = {"derivations/report/maths.woff2", "derivations/report/FONT.md", "tools/make_font.py"}
     rest = {"docs/conf.py", "tests/conftest.py", "tools/make_digits.py", "manifoldflow/data/digits.csv"}
-    wanted = build | rest
+    wanted = build | fonts | rest
     assert wanted - names == set()

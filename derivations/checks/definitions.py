@@ -26,6 +26,7 @@ class Definition:
         indices: The free indices of the record, or "block" for a component for each parameter of unit j.
         on_manifold: Whether the record claims anything only where f = y.
         tangent: Whether U must be tangent.
+        flow: Whether U must be the velocity of the flow.
     """
 
     left: Callable[[Space], Array]
@@ -33,6 +34,13 @@ class Definition:
     block: bool = False
     on_manifold: bool = False
     tangent: bool = False
+    flow: bool = False
+
+    def direction(self, space: Space) -> Array:
+        """The U that the record speaks of, from any U."""
+        if self.flow:
+            return flow_field(space)(space.at.W)
+        return space.tangential(space.at.U, space.at.W) if self.tangent else space.at.U
 
 
 def _hessian_form(function: Callable[[Space], Callable[[Array], Array]]) -> Callable[[Space], Array]:
@@ -63,9 +71,15 @@ def _gradient_field(space: Space) -> Callable[[Array], Array]:
     return lambda w: space.tangential(space.derivative(space.laplacian(space.loss))(w), w)
 
 
-def _flow_field(space: Space) -> Callable[[Array], Array]:
+def flow_field(space: Space) -> Callable[[Array], Array]:
     """Minus the part of grad F orthogonal to the rows of the Jacobian, at any parameters."""
     return lambda w: -space.tangential(space.derivative(space.steepness)(w), w)
+
+
+def _decay(space: Space) -> Array:
+    """The rate of |V|^2 along U, which is to be the velocity V."""
+    velocity = flow_field(space)
+    return space.along(lambda w: space.xp.sum(velocity(w) ** 2), space.at.U)(space.at.W)
 
 
 def _riemannian_hessian(space: Space) -> Array:
@@ -115,7 +129,7 @@ DEFINITIONS: Mapping[str, Definition] = MappingProxyType(
         ),
         "riemannian_hessian": Definition(_riemannian_hessian, (), on_manifold=True, tangent=True),
         "flow_multipliers": Definition(_change_of_multipliers, (sym.i,)),
-        "flow_jacobian": Definition(lambda s: s.along(_flow_field(s), s.at.U)(s.at.W), _PARAMETER, block=True),
+        "flow_jacobian": Definition(lambda s: s.along(flow_field(s), s.at.U)(s.at.W), _PARAMETER, block=True),
         "geodesic": Definition(
             lambda s: s.along(lambda w: s.tangential(s.at.U, w), s.at.U)(s.at.W),
             _PARAMETER,
@@ -125,6 +139,7 @@ DEFINITIONS: Mapping[str, Definition] = MappingProxyType(
         "projection": Definition(lambda s: s.tangential(s.at.U, s.at.W), _PARAMETER, block=True),
         "stationarity": Definition(_stationarity, (sym.j, sym.i), on_manifold=True),
         "hessian_in_features": Definition(_riemannian_hessian, (), on_manifold=True, tangent=True),
+        "gradient_decay": Definition(_decay, (), on_manifold=True, flow=True),
         "hidden_convexity": Definition(_hidden_convexity, (sym.j, sym.i)),
     }
 )

@@ -95,5 +95,4 @@ def _prepared(way: Way, point: Point, unit: UnitFunction, definition: Definition
     """The space at the point, with labels and direction as the definition needs them."""
     space = way.space(point, unit)
     labels = space.output(point.W) if definition.on_manifold else point.y
-    tangent = space.tangential(point.U, point.W) if definition.tangent else point.U
-    return way.space(Point(point.X, point.a, point.W, tangent, labels), unit)
+    return way.space(Point(point.X, point.a, point.W, definition.direction(space), labels), unit)

@@ -7,18 +7,25 @@ constant that is off by a thousandth either way is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from derivations import symbols as sym
-from derivations.checks.equations import derivative_value
-from derivations.checks.evaluate import Arithmetic, evaluate_array
 from derivations.checks.points import SIZES, derivative_values
 from derivations.checks.result import CheckResult, unchecked, verdict
-from derivations.checks.space import Point, Space, eliminate
+from derivations.checks.space import Point, Space
+from derivations.checks.theorems import THEOREM_TRIALS
+from derivations.checks.trials import (
+    Trial,
+    constants,
+    flattest,
+    on_manifold,
+    parameters,
+    right_value,
+    signed,
+    signed_normality,
+)
 from derivations.checks.ways import Way
 from derivations.records import Record
 from derivations.unit import UnitFunction
@@ -30,20 +37,11 @@ _SMALLEST = 1e-2
 _LARGEST = 1e4
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """Both sides at several points; where `equal`, the sides must also agree."""
-
-    left: Array
-    right: Array
-    equal: bool
-
-
 def check_inequality(record: Record, unit: UnitFunction, way: Way, seed: int) -> CheckResult:
     """Try a bound at random points where its hypotheses hold, and at its case of equality.
 
     Args:
-        record: "convexity_bound" or "global_rate".
+        record: A record that is not among the equations of `definitions`.
         unit: A unit a phi(z).
         way: How the left side is differentiated.
         seed: Seed of the random points.
@@ -53,14 +51,15 @@ def check_inequality(record: Record, unit: UnitFunction, way: Way, seed: int) ->
         reason = "no interval was found on which A1 holds (phi', phi''' > 0) and phi'' keeps its sign"
         return unchecked(record.name, way.method, way.slack, reason)
     trials = _TRIALS[record.name](record, unit, way, interval, np.random.default_rng(seed))
-    excess = max(_excess(trial) for trial in trials)
-    detail = "holds at random points and is attained at its case of equality"
+    excess = max(_excess(trial, record.relation) for trial in trials)
+    attained = any(trial.equal for trial in trials)
+    detail = "holds at random points" + (" and is attained at its case of equality" if attained else "")
     return verdict(record.name, way.method, excess, way.slack, detail)
 
 
-def _excess(trial: _Trial) -> float:
-    """How far right exceeds left, or how far both differ where they should be equal, by their size."""
-    gaps = trial.right - trial.left
+def _excess(trial: Trial, relation: str) -> float:
+    """How far the smaller side exceeds the larger, or how far both differ where they should be equal, by their size."""
+    gaps = (trial.right - trial.left) * (-1 if relation == "<=" else 1)
     size = max(abs(trial.left).max(), abs(trial.right).max())
     worst = abs(gaps).max() if trial.equal else max(gaps.max(), 0 * size)
     return float(worst / size)
@@ -92,30 +91,14 @@ def _admissible(unit: UnitFunction, z: float) -> int:
     return int(np.sign(bend)) if min(slope, third, abs(bend)) > _SMALLEST else 0
 
 
-def _right(record: Record, unit: UnitFunction, way: Way, entries: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
-    """A record's right side over units and samples, or (shape ()) as one number."""
-
-    def derivative(node: Any, arguments: tuple[Any, ...]) -> Any:
-        return derivative_value(unit, node, arguments, way.arithmetic)
-
-    arithmetic = Arithmetic(way.arithmetic.rational, derivative=derivative)
-    return evaluate_array(
-        record.right,
-        (sym.j, sym.i)[: len(shape)],
-        shape,
-        lambda name, at: entries[name][at] if at else entries[name],
-        arithmetic,
-    )
-
-
 def _convexity_trials(
     record: Record, unit: UnitFunction, way: Way, interval: tuple[float, float], rng: np.random.Generator
-) -> list[_Trial]:
+) -> list[Trial]:
     """S3 at single pre-activations: C within its bound, and at the end of it that lowers E."""
     shape = (1, 8)
     z, a, s = (
         way.array(rng.uniform(*interval, shape)),
-        way.array(_signed(rng, shape)),
+        way.array(signed(rng, shape)),
         way.array(rng.uniform(0.5, 2, shape)),
     )
     space = way.space(Point(np.ones((1, 1)), a, z, z, np.zeros(1)), unit)
@@ -125,22 +108,11 @@ def _convexity_trials(
         (np.ones(shape), np.ones(shape), True),
     ):
         kappa, tau = way.number(float(rng.uniform(0.5, 4.0))), way.array(room) * a**2 * s
-        weight = -kappa * tau * way.array(share) * _signed_normality(space, z)
+        weight = -kappa * tau * way.array(share) * signed_normality(space, z)
         entries = {"kappa": kappa, "z": z}
-        right = [_right(record, unit, way, entries | {"tau": x}, shape).flat[at] for at, x in enumerate(tau.flat)]
-        trials.append(_Trial(_entry_of_hessian(space, z, s, weight), np.array(right).reshape(shape), equal))
+        right = [right_value(record, unit, way, entries | {"tau": x}, shape).flat[at] for at, x in enumerate(tau.flat)]
+        trials.append(Trial(_entry_of_hessian(space, z, s, weight), np.array(right).reshape(shape), equal))
     return trials
-
-
-def _signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
-
-
-def _signed_normality(space: Space, z: Array) -> Array:
-    """The largest beta of A3 at each z, with the sign of phi''."""
-    first = space.by_z(lambda x: space.unit(x, (), 0 * z + 1))
-    second = space.by_z(first)
-    return first(z) ** 2 * space.by_z(second)(z) / second(z)
 
 
 def _entry_of_hessian(space: Space, z: Array, s: Array, weight: Array) -> Array:
@@ -154,7 +126,7 @@ def _entry_of_hessian(space: Space, z: Array, s: Array, weight: Array) -> Array:
 
 def _rate_trials(
     record: Record, unit: UnitFunction, way: Way, interval: tuple[float, float], rng: np.random.Generator
-) -> list[_Trial]:
+) -> list[Trial]:
     """S13 at random points, and close to the flattest point of orthogonal data, where it is attained."""
     low, high = interval
     m, n, d = SIZES
@@ -175,74 +147,24 @@ def _rate_trial(
     rng: np.random.Generator,
     *,
     equal: bool,
-) -> _Trial:
+) -> Trial:
     """Both sides at the pre-activations z; the units of a sample share its coefficient, so F* is known."""
     scale = np.ones(data.shape[0]) if equal else rng.uniform(0.5, 1.5, data.shape[0])
     a = way.array(np.ones(z.shape) * scale)
-    space, weights = _on_manifold(way, unit, data, a, z)
-    flattest = _parameters(data, 0 * z + _flattest(space, z))
+    space, weights = on_manifold(way, unit, data, a, z)
+    at_rest = parameters(data, 0 * z + flattest(space, z))
     gradient = space.tangential(space.derivative(space.laplacian(space.loss))(weights), weights)
-    entries = _constants(space, z) | {
+    entries = constants(space, z) | {
         "F": space.laplacian(space.loss)(weights),
-        "Fstar": space.laplacian(space.loss)(flattest),
+        "Fstar": space.laplacian(space.loss)(at_rest),
     }
     left = np.array([space.xp.sum(gradient**2)])
-    return _Trial(left, np.array([_right(record, unit, way, entries, ())[()]]), equal)
+    return Trial(left, np.array([right_value(record, unit, way, entries, ())[()]]), equal)
 
 
-def _on_manifold(way: Way, unit: UnitFunction, data: Array, a: Array, z: Array) -> tuple[Space, Array]:
-    """A space whose manifold goes through the parameters that give these pre-activations."""
-    weights = _parameters(data, z)
-    free = way.space(Point(data, a, weights, weights, np.zeros(len(data))), unit)
-    return way.space(Point(data, a, weights, weights, free.output(weights)), unit), weights
+OF_PATHS = frozenset({"entry_time"})
+"""Statements about the flow's whole path, of which single points say nothing; they have a certificate only."""
 
-
-def _parameters(data: Array, z: Array) -> Array:
-    """The parameters in the span of the data with these pre-activations, Z G^-1 X."""
-    return np.dot(eliminate(np, np.dot(data, data.T), z.T).T, data)
-
-
-def _flattest(space: Space, z: Array) -> Array:
-    """For each sample the pre-activation at which phi takes its mean over the units (S1), by bisection."""
-    ones = 0 * z + 1
-    phi = lambda x: space.unit(x + 0 * z, (), ones)  # noqa: E731 (as on paper)
-    target = np.sum(phi(z), axis=0) / len(z)
-    low, high = np.min(z, axis=0), np.max(z, axis=0)
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        below = phi(middle)[0] < target
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return (low + high) / 2
-
-
-def _constants(space: Space, z: Array) -> dict[str, Any]:
-    """The constants of S13, bounds over the interval of the pre-activations."""
-    ones = 0 * z + 1
-    first = space.by_z(lambda x: space.unit(x, (), ones))
-    third = space.by_z(space.by_z(first))
-    grid = [z.min() + (z.max() - z.min()) * at / _POINTS for at in range(_POINTS + 1)]
-    slopes, ratios = zip(
-        *[(first(x * ones).min(), (third(x * ones) / first(x * ones)).min()) for x in grid], strict=True
-    )
-    data = space.at.X
-    return {
-        "mu": _smallest_eigenvalue(np.dot(data, data.T)),
-        "s_min": np.sum(data**2, axis=1).min(),
-        "a2_min": (space.at.a**2).min(),
-        "rho1": min(slopes),
-        "gamma": min(ratios),
-    }
-
-
-def _smallest_eigenvalue(gram: Array) -> Any:
-    """Of a symmetric matrix of two rows (the random networks have two samples), in any kind of number."""
-    (first, off), (_, second) = gram
-    return (first + second - ((first - second) ** 2 + 4 * off**2) ** 0.5) / 2
-
-
-_BISECTIONS = 700
-_POINTS = 20
-
-_TRIALS: Mapping[str, Callable[..., list[_Trial]]] = MappingProxyType(
-    {"convexity_bound": _convexity_trials, "global_rate": _rate_trials}
+_TRIALS: Mapping[str, Callable[..., list[Trial]]] = MappingProxyType(
+    {"convexity_bound": _convexity_trials, "global_rate": _rate_trials, **THEOREM_TRIALS}
 )

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from sympy import Add, Dummy, Expr, Rational, Symbol
+from sympy import Dummy, Expr, Integer, Rational, Symbol
 
 from derivations.checks.definitions import DEFINITIONS, Definition
 from derivations.checks.environment import Environment
@@ -29,6 +29,8 @@ from derivations.records import Record
 from derivations.rules import generic_records
 
 Array = Any
+
+_TIME = Symbol("t", real=True)
 
 RANGE = 2**96
 """Random integers are drawn from 1 to this."""
@@ -82,7 +84,8 @@ class SymbolicSpace(Space):
 
     def _rate(self, expr: Expr) -> Expr:
         moving = sorted(expr.free_symbols & (self.rates.keys() | self.meaning.keys()), key=str)
-        return Add(*[expr.diff(x) * self._rate_of(x) for x in moving])
+        moved = expr.xreplace({x: x + _TIME * self._rate_of(x) for x in moving})
+        return moved.diff(_TIME).xreplace({_TIME: Integer(0)})
 
     def _rate_of(self, symbol: Expr) -> Expr:
         if symbol not in self.rates:
@@ -196,8 +199,7 @@ def _random_point(space: SymbolicSpace, definition: Definition, draws: _Draws) -
     free = Point(*[draws.numbers(array) for array in _arrays(space.at)])
     value = _evaluator(space, free, draws.arithmetic)
     labels = _entrywise(value, space.output(space.at.W)) if definition.on_manifold else free.y
-    tangent = _entrywise(value, space.tangential(space.at.U, space.at.W)) if definition.tangent else free.U
-    return Point(free.X, free.a, free.W, tangent, labels)
+    return Point(free.X, free.a, free.W, _entrywise(value, definition.direction(space)), labels)
 
 
 def _arrays(point: Point) -> tuple[Array, ...]:

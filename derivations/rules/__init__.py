@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from derivations.records import Record
-from derivations.rules import convexity, loss, manifold
+from derivations.rules import convexity, loss, manifold, theorems
 from derivations.rules.setting import Setting
 
 
@@ -21,8 +21,8 @@ def generic_records(p: int, separable: bool) -> tuple[Record, ...]:
     'output'
     """
     rules = [*loss.RULES, *manifold.RULES]
-    rules += convexity.RULES_WITHOUT_OWN if p == 0 else ()
-    rules += convexity.RULES_OF_ACTIVATIONS if separable else ()
+    rules += [*convexity.RULES_WITHOUT_OWN, theorems.gradient_decay] if p == 0 else []
+    rules += [*convexity.RULES_OF_ACTIVATIONS, *theorems.RULES_OF_THEOREMS] if separable else []
     setting, records = Setting(p, separable), dict[str, Record]()
     for rule in rules:
         record = rule(setting, records)

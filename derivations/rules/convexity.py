@@ -32,18 +32,23 @@ def stationarity(setting: Setting, records: Records) -> Record:
         name="stationarity",
         title="Stationary points",
         statement=(
-            "Where G is invertible and the units' slopes do not vanish, grad F = 0 exactly if for every "
-            "sample i the second derivative takes the same value, lambda_i / (4 s_i), at every unit j; for "
+            r"Where $G$ is invertible and the units' slopes do not vanish, $\mathrm{grad}\, F = 0$ exactly if for "
+            r"every "
+            r"sample $i$ the second derivative takes the same value, $\lambda_i / (4 s_i)$, at every unit $j$; for "
             "equal coefficients and increasing second derivative all units then agree on the data."
         ),
         left=sym.C[sym.j, sym.i],
         relation="iff",
         right=right,
         steps=(
-            Step(weight, "C_ji, the coefficient of x_i in block j of grad F; the rows x_i are independent"),
+            Step(
+                weight,
+                r"$C_{ji}$, the coefficient of $x_i$ in block $j$ of $\mathrm{grad}\, F$; the rows $x_i$ are "
+                r"independent",
+            ),
             Step(right, "divide by the slope of the unit, which does not vanish"),
         ),
-        uses=("riemannian_gradient", "A1: phi' > 0", "A2: G invertible"),
+        uses=("riemannian_gradient", "A1", "A2"),
         source=f"{PAPER}, S1",
         definition="C = grad F X^T G^-1, divided by the slope of the unit",
     )
@@ -59,13 +64,13 @@ def hessian_in_features(setting: Setting, records: Records) -> Record:
         name="hessian_in_features",
         title="Riemannian Hessian by the gradient's coefficients",
         statement=(
-            "Where the slopes do not vanish, the multipliers in E can be replaced by C, which vanishes at rest."
+            "Where the slopes do not vanish, the multipliers in $E$ can be replaced by $C$, which vanishes at rest."
         ),
         left=sym.display(r"\mathrm{Hess}\, F[U, U]"),
         relation="==",
         right=right,
         steps=(
-            Step(multiplier, "solve C_ji = (its formula) for lambda_i"),
+            Step(multiplier, r"solve the formula of $C_{ji}$ for $\lambda_i$"),
             Step(right, "insert this in the Riemannian Hessian; the squares of the second derivative cancel"),
         ),
         uses=("riemannian_gradient", "riemannian_hessian"),
@@ -84,18 +89,23 @@ def hidden_convexity(setting: Setting, records: Records) -> Record:
         name="hidden_convexity",
         title="Hidden convexity",
         statement=(
-            "In the coordinates q_ji = psi(z_ji) the constraint is affine and F = 2 sum s_i g(q_ji) is "
-            "separable; g is convex where the unit's third and first derivatives have the same sign."
+            r"In the coordinates $q_{ji} = \psi(z_{ji}; a_{ji})$ the constraint is affine and $F = 2 \sum_{ji} s_i "
+            r"g_{ji}(q_{ji})$ is "
+            "separable; $g_{ji}$ is convex where the unit's third and first derivatives have the same sign."
         ),
         left=sym.display(r"\mathrm{d}^2 g / \mathrm{d} q_{ji}^2"),
         relation="==",
         right=right,
         steps=(
-            Step(share, "g_ji: a summand of F divided by 2 s_i"),
-            Step(first, "d/dq is d/dz divided by dq/dz, the slope of the unit"),
+            Step(share, "$g_{ji}$, a summand of $F$ divided by $2 s_i$"),
+            Step(
+                first,
+                r"$\mathrm{d} / \mathrm{d} q$ is $\mathrm{d} / \mathrm{d} z$ divided by $\mathrm{d} q / \mathrm{d} "
+                r"z$, the slope of the unit",
+            ),
             Step(right, "once more"),
         ),
-        uses=("sharpness", "A2: G invertible"),
+        uses=("sharpness", "A2"),
         source="S13, beyond the paper",
         definition="second derivative of a summand of F / (2 s_i) by q, z as a function of q",
     )
@@ -115,25 +125,30 @@ def convexity_bound(setting: Setting, records: Records) -> Record:
         name="convexity_bound",
         title="Local convexity",
         statement=(
-            "Let phi' > 0, phi''' > 0, beta |phi''| <= phi'^2 phi''' and tau = min a_ji^2 s_i. For "
-            "kappa <= 4, |C_ji| <= kappa beta tau, which follows from |grad F| <= kappa sqrt(mu) beta tau, "
-            "implies this bound; then Hess F >= (4 - kappa) rho1 rho2 tau mu on T in the data's span."
+            r"Let $\phi' > 0$, $\phi''' > 0$, $\beta |\phi''| \le \phi'^2 \phi'''$ and $\tau = \min a_{ji}^2 s_i$. For "
+            r"$\kappa \le 4$, $|C_{ji}| \le \kappa \beta \tau$, which follows from $|\mathrm{grad}\, F| \le \kappa "
+            r"\sqrt{\mu}\, \beta \tau$, "
+            "implies this bound."
         ),
         left=sym.E[sym.j, sym.i],
         relation=">=",
         right=right,
         steps=(
-            Step(weight, "E_ji by the coefficients of the gradient"),
-            Step(worst, "|C_ji| <= kappa beta tau, as mu C_ji^2 <= |grad F|^2"),
-            Step(normal, "A3 bounds beta by this, so that beta |tilt of E in C| <= phi' phi'''"),
+            Step(weight, "$E_{ji}$ by the coefficients of the gradient"),
+            Step(worst, r"$|C_{ji}| \le \kappa \beta \tau$, as $\mu C_{ji}^2 \le |\mathrm{grad}\, F|^2$"),
+            Step(
+                normal,
+                r"A3 bounds $\beta$ by the absolute value of this, so that $\beta$ times the coefficient of $C$ in "
+                r"$E$ is at most $\phi' \phi'''$",
+            ),
             Step(bounded, "insert the bound of A3"),
-            Step(right, "a_ji^2 s_i >= tau"),
+            Step(right, r"$a_{ji}^2 s_i \ge \tau$"),
         ),
         uses=(
             "riemannian_gradient",
             "hessian_in_features",
-            "A1: phi' > 0 and phi''' > 0",
-            "A2: mu > 0",
+            "A1",
+            "A2",
             "A3",
         ),
         source=f"{PAPER}, S3; for any coefficients S10, beyond the paper",
@@ -160,24 +175,30 @@ def global_rate(setting: Setting, records: Records) -> Record:
         name="global_rate",
         title="Global rate",
         statement=(
-            "Under A1 and A2 the flow contracts F - F* at least at this rate from every start; rho1 bounds "
-            "phi' and gamma bounds phi'''/phi' from below on the interval in which the pre-activations stay."
+            r"Under A1 and A2 the gradient controls $F - F_\star$ from every start; $\rho_1$ bounds "
+            r"$\phi'$ and $\gamma$ bounds $\phi''' / \phi'$ from below on the interval in which the pre-activations "
+            r"stay. So $F - F_\star$ falls at least as fast as $e^{-c t}$, with $c$ what multiplies $F - F_\star$ here."
         ),
         left=sym.display(r"|\mathrm{grad}\, F|^2"),
         relation=">=",
         right=right,
         steps=(
-            Step(modulus, "in the coordinates q, F = 2 sum s_i g(q_ji) is strongly convex with this modulus"),
+            Step(
+                modulus,
+                r"in the coordinates $q$, $F = 2 \sum_{ji} s_i g_{ji}(q_{ji})$ is strongly convex with this modulus",
+            ),
             Step(
                 coordinates,
-                "the squared gradient along the affine constraint is then at least 2 * modulus * (F - F*)",
+                r"the squared gradient along the affine constraint is then at least twice the modulus times $F - "
+                r"F_\star$",
             ),
             Step(
                 right,
-                "C_ji / (a_ji phi') differs from that gradient by a normal part; |grad F|^2 >= mu |C|^2",
+                r"$C_{ji} / (a_{ji} \phi'(z_{ji}))$ differs from that gradient by a normal part; $|\mathrm{grad}\, "
+                r"F|^2 \ge \mu |C|^2$",
             ),
         ),
-        uses=("hidden_convexity", "riemannian_gradient", "A1", "A2: mu > 0"),
+        uses=("hidden_convexity", "riemannian_gradient", "A1", "A2"),
         source="S13, beyond the paper",
         definition="squared norm of the tangential part of grad F",
     )

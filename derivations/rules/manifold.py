@@ -47,11 +47,11 @@ def euclidean_gradient(setting: Setting, records: Records) -> Record:
     return Record(
         name="euclidean_gradient",
         title="Euclidean gradient of the sharpness",
-        statement="The derivative of the sum F, at any parameters, by each parameter of unit j.",
+        statement="The derivative of the sum $F$, at any parameters, by each parameter of unit $j$.",
         left=partials(setting, "F"),
         relation="==",
         right=right,
-        steps=(Step(right, "differentiate F by the parameter and sum over the Kronecker deltas"),),
+        steps=(Step(right, "differentiate $F$ by the parameter and sum over the Kronecker deltas"),),
         uses=("sharpness",),
         source=_SOURCE,
         definition="gradient of the squared norm of the Jacobian, times two",
@@ -66,13 +66,15 @@ def multipliers(setting: Setting, records: Records) -> Record:
     return Record(
         name="multipliers",
         title="Multipliers of the constraint",
-        statement="The gradient minus sum_l lambda_l grad f_l is tangent exactly where K lambda = J grad F.",
+        statement=(
+            r"The gradient minus $\sum_l \lambda_l \nabla f_l$ is tangent exactly where $K \lambda = J \nabla F$."
+        ),
         left=left,
         relation="==",
         right=right,
         steps=(
-            Step(left - right, "take the inner product of grad f_i with sum_l lambda_l grad f_l - grad F"),
-            Step(right, "tangency makes it vanish for every i"),
+            Step(left - right, r"take the inner product of $\nabla f_i$ with $\sum_l \lambda_l \nabla f_l - \nabla F$"),
+            Step(right, "tangency makes it vanish for every $i$"),
         ),
         uses=("jacobian", "gram_of_jacobian", "euclidean_gradient"),
         source=_SOURCE,
@@ -88,14 +90,14 @@ def riemannian_gradient(setting: Setting, records: Records) -> Record:
     return Record(
         name="riemannian_gradient",
         title="Riemannian gradient of the sharpness",
-        statement="The gradient of F on the manifold; the trace's residual part adds only a normal vector.",
+        statement="The gradient of $F$ on the manifold; the trace's residual part adds only a normal vector.",
         left=displayed(setting, r"(\mathrm{grad}\, F)"),
         relation="==",
         right=right,
         steps=(
-            Step(full, "differentiate the trace off the manifold, then use f = y"),
-            Step(steepest, "leave out the combination of the rows grad f_i, which is normal"),
-            Step(right, "take off the normal part sum_i lambda_i grad f_i that remains"),
+            Step(full, "differentiate the trace off the manifold, then use $f = y$"),
+            Step(steepest, r"leave out the combination of the rows $\nabla f_i$, which is normal"),
+            Step(right, r"take off the normal part $\sum_i \lambda_i \nabla f_i$ that remains"),
         ),
         uses=("loss", "jacobian", "sharpness", "euclidean_gradient", "multipliers"),
         source=_SOURCE,
@@ -133,15 +135,22 @@ def riemannian_hessian(setting: Setting, records: Records) -> Record:
     return Record(
         name="riemannian_hessian",
         title="Riemannian Hessian of the sharpness",
-        statement="On tangent U the Hessian of F is a sum over units and samples of forms in (u_ji, U_j).",
+        statement=(
+            "On tangent $U$ the Hessian of $F$ is a sum over units and samples, each term a form in that unit's part "
+            "of $U$."
+        ),
         left=sym.display(r"\mathrm{Hess}\, F[U, U]"),
         relation="==",
         right=right,
         steps=(
-            Step(sharp, "differentiate F twice along Theta + t U"),
-            Step(bend, "a curve on the manifold bends: its acceleration W has grad f_i . W = - this"),
-            Step(joined, "dF[W] is normal, so it is sum_i lambda_i grad f_i . W"),
-            Step(right, "collect the coefficients of the products of u_ji and U_j"),
+            Step(sharp, r"differentiate $F$ twice along $\Theta + t U$"),
+            Step(bend, r"a curve on the manifold bends: its acceleration $W$ has $\nabla f_i \cdot W = -$ this"),
+            Step(
+                joined,
+                r"the curve adds $\nabla F \cdot W$, and on a geodesic $W$ is normal: this is $\sum_i \lambda_i "
+                r"\nabla f_i \cdot W$",
+            ),
+            Step(right, "collect the coefficients of the products of the components of $U$"),
         ),
         uses=("output_hessian", "sharpness", "multipliers", "riemannian_gradient"),
         source=_SOURCE,
@@ -152,8 +161,8 @@ def riemannian_hessian(setting: Setting, records: Records) -> Record:
 def as_form(setting: Setting, body: Expr) -> Expr:
     """The same form with each product of directions once, its coefficient expanded."""
     moves = [sym.direction(kind, sym.j, sym.i) for kind in setting.kinds]
-    entries = [form_entry(body, x, y) * x * y for x in moves for y in moves]
-    return Add(*entries)
+    pairs = [(x, y) for at, x in enumerate(moves) for y in moves[at:]]
+    return Add(*[form_entry(body, x, y) * x * y * (1 if x == y else 2) for x, y in pairs])
 
 
 def flow_jacobian(setting: Setting, records: Records) -> Record:
@@ -164,12 +173,14 @@ def flow_jacobian(setting: Setting, records: Records) -> Record:
     return Record(
         name="flow_jacobian",
         title="Jacobian of the flow",
-        statement="The derivative of V = -grad F along any U, at any parameters where K is invertible.",
+        statement=(
+            r"The derivative of $V = -\mathrm{grad}\, F$ along any $U$, at any parameters where $K$ is invertible."
+        ),
         left=displayed(setting, r"(\mathrm{D} V[U])"),
         relation="==",
         right=right,
         steps=(
-            Step(moved, "move Theta by t U and lambda by t w; differentiate grad F at t = 0"),
+            Step(moved, r"move $\Theta$ by $t U$ and $\lambda$ by $t w$; differentiate $\mathrm{grad}\, F$ at $t = 0$"),
             Step(right, "change the sign"),
         ),
         uses=("riemannian_gradient", "flow_multipliers"),
@@ -187,14 +198,14 @@ def flow_multipliers(setting: Setting, records: Records) -> Record:
     return Record(
         name="flow_multipliers",
         title="Change of the multipliers",
-        statement="Along U the multipliers change at the rate w that keeps J grad F = 0.",
+        statement=r"Along $U$ the multipliers change at the rate $w$ that keeps $J\, \mathrm{grad}\, F = 0$.",
         left=left,
         relation="==",
         right=right,
         steps=(
-            Step(tangency, "J grad F, which vanishes at all parameters"),
-            Step(right - left, "differentiate along U, with lambda moving at the rate w"),
-            Step(right, "this vanishes too: solve for the part with w"),
+            Step(tangency, r"$J\, \mathrm{grad}\, F$, which vanishes at all parameters"),
+            Step(right - left, r"differentiate along $U$, with $\lambda$ moving at the rate $w$"),
+            Step(right, "this vanishes too: solve for the part with $w$"),
         ),
         uses=("jacobian", "gram_of_jacobian", "multipliers", "riemannian_gradient"),
         source="beyond the paper: what an implicit step of the flow needs",
@@ -210,14 +221,17 @@ def geodesic(setting: Setting, records: Records) -> Record:
     return Record(
         name="geodesic",
         title="Geodesics of the manifold",
-        statement="A geodesic with velocity U has the normal acceleration -J^T K^-1 q, q_i = D^2 f_i[U, U].",
+        statement=(
+            r"A geodesic with velocity $U$ has the normal acceleration $-J^T K^{-1} q$, $q_i = \mathrm{D}^2 f_i[U, "
+            r"U]$."
+        ),
         left=displayed(setting, r"\ddot{W}"),
         relation="==",
         right=right,
         steps=(
-            Step(bend, "f stays y along the curve: J times its acceleration is minus this"),
-            Step(weights, "a geodesic's acceleration is normal, J^T times some weights: apply K^-1"),
-            Step(right, "multiply by -J^T"),
+            Step(bend, "$f$ stays $y$ along the curve: $J$ times its acceleration is minus this"),
+            Step(weights, "a geodesic's acceleration is normal, $J^T$ times some weights: apply $K^{-1}$"),
+            Step(right, "multiply by $-J^T$"),
         ),
         uses=("output_hessian", "jacobian", "gram_of_jacobian"),
         source=_SOURCE,
@@ -235,13 +249,13 @@ def projection(setting: Setting, records: Records) -> Record:
     return Record(
         name="projection",
         title="Projection onto the tangent space",
-        statement="The tangential part of U is U - J^T K^-1 J U.",
+        statement="The tangential part of $U$ is $U - J^T K^{-1} J U$.",
         left=displayed(setting, "P_T(U)"),
         relation="==",
         right=right,
         steps=(
-            Step(speed, "J U, the rate at which the output of sample i changes along U"),
-            Step(weights, "the normal part J^T b has J J^T b = J U: apply K^-1"),
+            Step(speed, "$J U$, the rate at which the output of sample $i$ changes along $U$"),
+            Step(weights, "the normal part $J^T b$ has $J J^T b = J U$: apply $K^{-1}$"),
             Step(right, "take the normal part off"),
         ),
         uses=("output", "jacobian", "gram_of_jacobian"),

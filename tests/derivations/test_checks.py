@@ -43,7 +43,8 @@ def test_every_record_passes_in_all_three_ways(unit):
     derivation = derive(unit)
     results = derivation.check()
     assert [result for result in results if not result.passed] == []
-    expected = [(record.name, method) for record in derivation.records for method in METHODS]
+    methods = {"entry_time": METHODS[:1]}  # about whole paths, of which single points say nothing
+    expected = [(record.name, method) for record in derivation.records for method in methods.get(record.name, METHODS)]
     assert [(x.record, x.method) for x in results] == expected
     assert all(x.detail and 0 <= x.deviation <= x.tolerance for x in results)
 
@@ -140,6 +141,9 @@ def coefficient_changed(record: Record) -> Record | None:
 
 
 WITHIN = [term_dropped, index_swapped, order_raised, coefficient_changed]
+# S6 is attained nowhere, S4's time is about whole paths, and the constant of S3 is tried where kappa is small: there it
+# is the certificate that refuses.
+DECISIVE = dict.fromkeys([("distance", None), ("entry_time", None), ("modulus", "term_dropped")], METHODS[:1])
 VARIANTS = [slightly_large, slightly_small, sign_flipped, *WITHIN]
 CASES = [
     (unit, record, variant)
@@ -155,7 +159,9 @@ CASES = [
 )
 def test_a_wrong_variant_is_refused_in_all_three_ways(unit, record, variant):
     results = check(variant(record), unit)
-    assert [result.method for result in results] == list(METHODS)
+    decisive = DECISIVE.get((record.name, variant.__name__), DECISIVE.get((record.name, None), METHODS))
+    assert set(decisive) <= {result.method for result in results}
+    results = [result for result in results if result.method in decisive]
     assert [result for result in results if result.passed] == []
     assert all(result.checked for result in results)
 
@@ -186,12 +192,14 @@ def test_a_unit_that_is_finite_nowhere_is_not_passed(formula):
 def test_an_inequality_whose_hypotheses_never_hold_is_not_passed():
     unit = activations.quadratic()
     results = {(x.record, x.method): x for x in derive(unit).check()}
-    for name in ("convexity_bound", "global_rate"):
+    bounds = {name for name, _ in results} - set(DEFINITIONS)
+    assert {"convexity_bound", "global_rate", "local_pl"} <= bounds
+    for name in bounds - {"entry_time"}:
         assert results[name, "symbolic"].passed
         for method in METHODS[1:]:
             assert not results[name, method].passed
             assert "A1" in results[name, method].detail
-    assert all(x.passed for (name, _), x in results.items() if name not in ("convexity_bound", "global_rate"))
+    assert all(x.passed for (name, _), x in results.items() if name not in bounds)
 
 
 def test_a_generic_derivation_has_nothing_to_evaluate():
@@ -244,7 +252,9 @@ def test_the_points_are_on_the_manifold_and_tangent_where_that_is_asked():
         "riemannian_hessian",
         "stationarity",
         "hessian_in_features",
+        "gradient_decay",
     }
+    assert [name for name, definition in DEFINITIONS.items() if definition.flow] == ["gradient_decay"]
     assert all(DEFINITIONS[name].tangent for name in ("riemannian_hessian", "hessian_in_features", "geodesic"))
 
 

@@ -113,9 +113,39 @@ def test_derive_refuses_to_print_a_record_that_failed_its_check(monkeypatch: pyt
 def test_derive_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["derive", "--activation", "sinh(z)"]) == 0
     printed = capsys.readouterr().out
-    assert "## Riemannian gradient" in printed
-    assert cli.main(["derive", "--activation", "sinh(z)", "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "derivation.md").read_text(encoding="utf-8").strip() == printed.strip()
+    assert "Riemannian gradient of the sharpness" in printed
+    assert cli.main(["derive", "--activation", "sinh(z)", "--out", str(tmp_path), "--format", "md,html"]) == 0
+    again = (tmp_path / "derivation.md").read_text(encoding="utf-8").replace("md,html", "md")
+    assert again.strip() == printed.strip()
+    assert (tmp_path / "derivation.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_derive_leaves_the_unit_open_and_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["derive", "--general", "--p", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["own_parameters"] == 1
+    assert found["unit"] is None
+    assert {check["method"] for check in found["checks"]} == {"symbolic"}
+    assert all(check["passed"] for check in found["checks"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--format", "docx"], "the formats are html"),
+        (["--format", "pdf"], "name a folder with --out"),
+        (["--format", "md,tex"], "name a folder with --out"),
+        (["--p", "2"], "--general"),
+        (["--general", "--own", "c"], "--p"),
+        (["--general", "--p", "9"], "0 to 8"),
+        (["--own", "c"], "do not occur"),
+        (["--own", "z", "--activation", "z"], "already has a meaning"),
+        (["--activation", "c*tanh(z)"], "unknown name 'c'"),
+    ],
+)
+def test_derive_says_what_is_wrong(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["derive", *options]) == 2
+    assert said in capsys.readouterr().err
 
 
 BAD = [

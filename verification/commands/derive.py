@@ -1,51 +1,166 @@
-"""`manifoldflow derive`: the derivation records of a unit function as Markdown."""
+"""`manifoldflow derive`: the derivation for one unit function, checked, in any of the formats."""
 
 from __future__ import annotations
 
+import platform
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 
 import derivations
-from derivations import Derivation, DerivationError, Record, UnitFunction
-from derivations.checks import CheckResult
-from verification.files import write_text
+from derivations import Derivation, DerivationError, FormulaError, UnitFunction
+from derivations.checks import CheckResult, check_general
+from derivations.report import Document, build, html, machine_readable, markdown, notebook, pdf, tex
+from manifoldflow import __version__
+from verification.files import write_bytes
+
+EXTENSIONS: Mapping[str, str] = MappingProxyType(
+    {"html": "html", "md": "md", "tex": "tex", "ipynb": "ipynb", "pdf": "pdf", "json": "json"}
+)
+"""The formats, and the extension of each file."""
 
 
-def derive(formula: str, out: Path | None) -> str:
-    """The records in order, each with its formula, steps, what it uses and its machine checks; or written to a folder.
+@dataclass(frozen=True)
+class Request:
+    """What to derive, and how to write it.
 
-    Raises `DerivationError` when a check refuses a record.
+    Args:
+        formula: The unit function or activation; not used where `general`.
+        own: Names of the unit's own trained scalars.
+        general: Whether to leave the unit open.
+        p: Number of own scalars of an open unit; 0 is an activation phi(z).
+        formats: Names of formats; empty takes "md" to print and "html" to write.
+        out: The folder to write to; None prints.
+    """
 
-    >>> print(derive("sinh(z)", None).splitlines()[0])
+    formula: str = "z**3 + z"
+    own: tuple[str, ...] = ()
+    general: bool = False
+    p: int = 0
+    formats: tuple[str, ...] = ()
+    out: Path | None = None
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The formats, each once."""
+        return tuple(dict.fromkeys(self.formats)) or (("md",) if self.out is None else ("html",))
+
+    @property
+    def command(self) -> str:
+        """The command that makes the report again."""
+        subject = ["--general", "--p", str(self.p)] if self.general else ["--activation", self.formula]
+        own = ["--own", ",".join(self.own)] if self.own else []
+        return shlex.join(["manifoldflow", "derive", *subject, *own, "--format", ",".join(self.chosen)])
+
+    @property
+    def program(self) -> str:
+        """Python that derives the same, for a notebook."""
+        if self.general:
+            return (
+                f"import derivations\n\nderivation = derivations.derive_general({self.p}, "
+                f"separable={self.p == 0})\nderivation\n"
+            )
+        unit = f"derivations.UnitFunction({self.formula!r}, own={self.own!r})"
+        return f"import derivations\n\nderivation = derivations.derive({unit})\nderivation\n"
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A derivation with all that its report says."""
+
+    request: Request
+    derivation: Derivation
+    checks: tuple[CheckResult, ...]
+    kernel: str
+
+    def document(self) -> Document:
+        """The document of every format but JSON."""
+        command = self.request.command
+        return build(self.derivation, self.checks, kernel=self.kernel, command=command, versions=versions())
+
+    def json(self) -> str:
+        """The same for programs."""
+        command = self.request.command
+        return machine_readable(self.derivation, self.checks, kernel=self.kernel, command=command, versions=versions())
+
+
+_WRITERS: Mapping[str, Callable[[_Made], str | bytes]] = MappingProxyType(
+    {
+        "html": lambda made: html(made.document()),
+        "md": lambda made: markdown(made.document()),
+        "tex": lambda made: tex(made.document()),
+        "ipynb": lambda made: notebook(made.document(), made.request.program),
+        "pdf": lambda made: pdf(made.document()),
+        "json": lambda made: made.json(),
+    }
+)
+
+
+def derive(request: Request) -> str:
+    """Derive, check and write; what is returned is to be printed.
+
+    Raises:
+        FormulaError: the formula, a name or the combination of options is not one the toolkit can take.
+        DerivationError: a check refused a record, or what a format needs is not installed.
+
+    >>> print(derive(Request("sinh(z)")).splitlines()[0])
     # Derivation for sinh(z)
     """
-    unit = UnitFunction(formula)
+    _check_request(request)
+    made = _made(request)
+    if request.out is None:
+        return str(_WRITERS[request.chosen[0]](made)).rstrip("\n")
+    paths = [_written(request.out, name, _WRITERS[name](made)) for name in request.chosen]
+    return "\n".join(f"wrote {path}" for path in paths)
+
+
+def _check_request(request: Request) -> None:
+    unknown = [name for name in request.chosen if name not in EXTENSIONS]
+    if unknown:
+        raise FormulaError(f"there is no format {unknown[0]!r}; the formats are {', '.join(EXTENSIONS)}")
+    if request.out is None and (len(request.chosen) > 1 or request.chosen == ("pdf",)):
+        raise FormulaError(f"{', '.join(request.chosen)} cannot be printed; name a folder with --out")
+    if request.general and request.own:
+        raise FormulaError("--own names the scalars of a formula; with --general give their number with --p")
+    if request.p and not request.general:
+        raise FormulaError(
+            "--p is the number of scalars of an open unit, with --general; name those of a formula with --own"
+        )
+
+
+def _made(request: Request) -> _Made:
+    if request.general:
+        general = derivations.derive_general(request.p, separable=request.p == 0)
+        return _Made(request, general, _passed(check_general(general)), "")
+    # Imported here because it loads the compiler, which an open unit does not need.
+    from manifoldflow.codegen.emit import unit_source
+
+    unit = UnitFunction(request.formula, request.own)
     derivation = derivations.derive(unit)
-    checks = derivation.check(rng=0)
+    return _Made(request, derivation, _passed(derivation.check(rng=0)), unit_source(unit, __version__))
+
+
+def _passed(checks: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:
+    """The results, none of them a refusal."""
     refused = [f"{result.record} ({result.method})" for result in checks if result.checked and not result.passed]
     if refused:
         raise DerivationError(f"machine checks refused {', '.join(refused)}: please report the formula")
-    text = markdown(derivation, checks, unit.formula)
-    if out is None:
-        return text
-    return f"wrote {write_text(out / 'derivation.md', text)}"
+    return checks
 
 
-def markdown(derivation: Derivation, checks: tuple[CheckResult, ...], formula: str) -> str:
-    """Records as Markdown with LaTeX formulas, written with generic derivatives of the unit."""
-    sections = (_section(r, [c for c in checks if c.record == r.name]) for r in derivation.records)
-    return "\n\n".join([f"# Derivation for {formula}", *sections]) + "\n"
+def _written(folder: Path, name: str, content: str | bytes) -> Path:
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    return write_bytes(folder / f"derivation.{EXTENSIONS[name]}", data)
 
 
-def _section(record: Record, checks: list[CheckResult]) -> str:
-    steps = [f"{k}. ${step.latex()}$: {step.reason}" for k, step in enumerate(record.steps, start=1)]
-    parts = [f"## {record.title}", record.statement, f"$${record.latex()}$$", "\n".join(steps)]
-    uses = f"Uses: {', '.join(record.uses)}." if record.uses else ""
-    parts.append(f"{uses} Source: {record.source}.".strip())
-    parts.append("Checked: " + "; ".join(_outcome(check) for check in checks) + ".")
-    return "\n\n".join(part for part in parts if part)
+def versions() -> dict[str, str]:
+    """The versions of what derives and checks.
 
-
-def _outcome(check: CheckResult) -> str:
-    if not check.checked:
-        return f"{check.method}: {check.detail}"
-    return f"{check.method}, deviation {check.deviation:.1e} (at most {check.tolerance:.0e} passes)"
+    >>> list(versions())[:2]
+    ['manifoldflow', 'Python']
+    """
+    others = {name: metadata.version(name) for name in ("sympy", "mpmath", "numpy", "autograd")}
+    return {"manifoldflow": __version__, "Python": platform.python_version()} | others

@@ -1,0 +1,152 @@
+"""From a derivation and its checks to one document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from sympy import Symbol
+
+from derivations.checks.result import CheckResult
+from derivations.derivation import Derivation
+from derivations.printing import latex
+from derivations.records import Record
+from derivations.report.activation import activation_blocks
+from derivations.report.appendix import check_blocks, kernel_blocks, notation_blocks, origin_blocks
+from derivations.report.derived import record_blocks
+from derivations.report.document import Block, Document, Heading, Paragraph, spans
+from derivations.report.layout import relation
+from derivations.report.statements import NUMBERS, closed_forms, note, overview
+from derivations.rules import convexity, loss, manifold, theorems
+
+_PARTS = (
+    (
+        "From the loss to the sharpness",
+        "part-loss",
+        "A network is a sum of units. All that follows is differentiated by SymPy from that sum, for any sizes.",
+        loss.RULES,
+    ),
+    (
+        "Geometry of the zero-loss manifold",
+        "part-manifold",
+        r"Where $f = y$ and $K$ is invertible the parameters form a manifold with tangent space $T = \ker J$.",
+        manifold.RULES,
+    ),
+    (
+        "Convexity and convergence",
+        "part-theorems",
+        r"The flow is $\dot \Theta = -\mathrm{grad}\, F$. What it needs for its theorems is stated with each.",
+        (
+            *convexity.RULES_WITHOUT_OWN,
+            theorems.gradient_decay,
+            *convexity.RULES_OF_ACTIVATIONS,
+            *theorems.RULES_OF_THEOREMS,
+        ),
+    ),
+)
+
+
+def build(
+    derivation: Derivation,
+    checks: tuple[CheckResult, ...] = (),
+    *,
+    kernel: str = "",
+    command: str = "",
+    versions: Mapping[str, str] | None = None,
+) -> Document:
+    """Build the report of a derivation.
+
+    Args:
+        derivation: What to report.
+        checks: The results of its machine checks.
+        kernel: The generated source, where there is one.
+        command: The command that makes the report again.
+        versions: Versions of what computed it, by name.
+
+    Raises:
+        DerivationError: a reference leads nowhere.
+
+    >>> from derivations.derivation import derive_general
+    >>> build(derive_general(separable=True)).title
+    'Derivation for a generic activation phi(z)'
+    """
+    blocks = _blocks(derivation, checks, kernel, command, versions or {})
+    return Document(title(derivation), tuple(blocks))
+
+
+def title(derivation: Derivation) -> str:
+    """What the report is about."""
+    if derivation.unit is not None:
+        return f"Derivation for {derivation.unit.formula}"
+    if "convexity_bound" in {record.name for record in derivation.records}:
+        return "Derivation for a generic activation phi(z)"
+    return (
+        f"Derivation for a generic unit psi(z, c; a) with p = {derivation.p}"
+    ) if derivation.p else "Derivation for a generic unit psi(z; a)"
+
+
+def _blocks(
+    derivation: Derivation, checks: tuple[CheckResult, ...], kernel: str, command: str, versions: Mapping[str, str]
+) -> Iterator[Block]:
+    names = {record.name: record.title for record in derivation.records}
+    yield from _opening(derivation, frozenset(names))
+    for heading, anchor, text, rules in _PARTS:
+        chosen = [derivation[rule.__name__] for rule in rules if rule.__name__ in names]
+        if anchor == "part-theorems":
+            yield from _activation(derivation)
+        if chosen:
+            yield Heading(1, spans(heading), anchor)
+            yield Paragraph(spans(text))
+        for record in chosen:
+            yield from _record(record, derivation, checks, names)
+    if kernel:
+        yield from kernel_blocks(derivation, kernel)
+    if checks:
+        yield from check_blocks(checks, names)
+    yield from notation_blocks()
+    if command:
+        yield from origin_blocks(command, versions)
+
+
+def _record(
+    record: Record, derivation: Derivation, checks: tuple[CheckResult, ...], names: Mapping[str, str]
+) -> Iterator[Block]:
+    own = tuple(check for check in checks if check.record == record.name)
+    yield from record_blocks(record, derivation.unit, own, names, NUMBERS)
+    yield from note(record.name, derivation.unit, derivation.p)
+    if derivation.unit is not None:
+        yield from closed_forms(record.name, derivation.unit)
+
+
+def _opening(derivation: Derivation, names: frozenset[str]) -> Iterator[Block]:
+    yield Heading(1, spans("Overview"), "sec-overview")
+    yield from _subject(derivation)
+    yield Paragraph(spans("Which statements about the flow of steepest descent of the sharpness apply:"))
+    yield from overview(derivation.unit, derivation.p, names)
+    if derivation.unit is None or derivation.unit.phi is None:
+        yield Heading(2, spans("Assumptions"), "sec-assumptions")
+        yield Paragraph(
+            spans(
+                r"For a unit $a\, \phi(z)$: A1 is $\phi' \ge \rho_1 > 0$ and $\phi''' \ge \rho_2 > 0$; A2 is $\mu > "
+                r"0$, the samples are independent; A3 is "
+                r"$\beta |\phi''| \le \phi'^2 \phi'''$ for some $\beta > 0$. A1 and A3 are needed only for the "
+                r"pre-activations that occur."
+            )
+        )
+
+
+def _subject(derivation: Derivation) -> Iterator[Block]:
+    unit = derivation.unit
+    if unit is None:
+        text = "The unit function is left open: the formulas hold for every one with as many derivatives as they show."
+        yield Paragraph(spans(text))
+        return
+    own = ", ".join(f"$c_{{{number}}} = {latex(c)}$" for number, c in enumerate(unit.c, start=1))
+    scalars = f" Its own trained scalars are {own}." if own else ""
+    text = "A network is a sum of units; $z$ is the pre-activation of one at a sample and $a$ a fixed coefficient."
+    yield Paragraph(spans(f"{text}{scalars} The unit function is"))
+    yield relation(Symbol(r"\psi", real=True), "==", unit.psi)
+
+
+def _activation(derivation: Derivation) -> Iterator[Block]:
+    if derivation.unit is not None and derivation.unit.phi is not None:
+        yield from activation_blocks(derivation.unit)

@@ -1,0 +1,194 @@
+"""Formulas as lines: long ones are broken between terms, and those that no page can hold are cut with a note."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from sympy import Add, Basic, Expr, Indexed, Mul, Sum, Symbol, Tuple, preorder_traversal
+
+from derivations.blocks import components
+from derivations.functions import ActivationDerivative, UnitDerivative
+from derivations.notation import NOTATION
+from derivations.printing import RELATIONS, latex, terms
+from derivations.report.document import Formula, Maths, Reference, Spans, Text, Verbatim
+from derivations.report.naming import named
+
+WIDTH = 62
+"""Characters of a line, roughly as they are seen."""
+
+MANY_LINES = 6
+"""From more lines than this on, repeated sums of terms get names."""
+
+_WIDEST = 76
+"""Lines that are wider, although broken, have names put into them as well."""
+
+MAX_LINES = 24
+"""More lines than this are cut."""
+
+
+def relation(left: Basic, sign: str, right: Basic, anchor: str = "") -> Formula:
+    """A formula "left sign right", a line for each component, long ones broken.
+
+    >>> relation(Symbol("x"), "==", Symbol("y")).latex
+    'x = y'
+    """
+    lefts, rights = components(left), components(right)
+    if len(lefts) != len(rights):
+        lefts, rights = (left,), (right,)
+    starts = [f"{latex(x)} &{RELATIONS[sign]}" for x in lefts]
+    return Formula(tuple(_lines(starts, rights)), anchor, symbols(Tuple(*lefts, *rights)) if anchor else ())
+
+
+def expression(expr: Basic) -> Formula:
+    """An expression by itself, long ones broken, blocks a component a line."""
+    parts = components(expr)
+    return Formula(tuple(_lines(["&"] * len(parts), parts)))
+
+
+def symbols(expr: Basic) -> tuple[str, ...]:
+    """The entries of the notation table that occur, in the table's order.
+
+    >>> from derivations import symbols as sym
+    >>> symbols(sym.s[sym.i])
+    ('i', 's')
+    """
+    found = {name for node in preorder_traversal(expr) for name in _names(node)}
+    return tuple(name for name in NOTATION if name in found)
+
+
+def width(text: str) -> float:
+    r"""How wide LaTeX is when set, in characters; roughly.
+
+    >>> width(r"\frac{a}{b} + \rho_{1}") < 8
+    True
+    """
+    plain = re.sub(r"\\(left|right|mathrm|Bigl|Bigr|quad|cdot|,|;|!)\b ?", "", text)
+    plain = re.sub(r"\\(?:frac|tfrac)", "", plain)
+    plain = re.sub(r"\\[A-Za-z]+", "x", plain)
+    scripts = sum(len(x) for x in re.findall(r"[_^]\{([^{}]*)\}", plain))
+    return len(re.sub(r"[{}_^\\\s]", "", plain)) - 0.4 * scripts
+
+
+def _names(node: Basic) -> Iterator[str]:
+    if isinstance(node, Indexed):
+        head, _, number = str(node.base.label).partition("_")
+        yield head if number.isdigit() else str(node.base.label)
+    elif isinstance(node, Symbol):
+        yield node.name
+        yield from (name for name, mark in _SHOWN.items() if mark in node.name)
+    elif isinstance(node, UnitDerivative):
+        yield from ("psi", "v") if any(node.orders) and node.size > 1 else ("psi",)
+    elif isinstance(node, ActivationDerivative):
+        yield "phi"
+
+
+_SHOWN = {"F": "F", "L": "L", "Theta": r"\Theta", "f": "f_", "q": "q_{"}
+
+
+def _lines(starts: list[str], rights: tuple[Basic, ...]) -> list[str]:
+    """The lines of several formulas; where there are many, what they repeat gets a name."""
+    lines = [line for start, right in zip(starts, rights, strict=True) for line in _broken(start, right)]
+    if len(lines) <= MANY_LINES and max(map(width, lines)) <= _WIDEST:
+        return lines
+    shorter, names = named(Tuple(*rights))
+    starts += [rf"\text{{with }} {latex(name)} &=" for name, _ in names]
+    rights = (*shorter.args, *[meaning for _, meaning in names])
+    return _cut([line for start, right in zip(starts, rights, strict=True) for line in _broken(start, right)])
+
+
+def _broken(start: str, right: Basic) -> list[str]:
+    parts = list(_pieces(right))
+    if width(start) + width("".join(parts)) <= WIDTH:
+        return [f"{start} {' '.join(parts)}"]
+    return _filled(parts, start)
+
+
+def _filled(parts: list[str], start: str) -> list[str]:
+    """Fill lines with pieces; the first begins with `start`, the others are indented."""
+    lines, line = [], start
+    for part in parts:
+        if line not in (start, _INDENT) and width(line) + width(part) > WIDTH:
+            lines.append(line)
+            line = _INDENT
+        line = f"{line} {part}"
+    return [*lines, line]
+
+
+_INDENT = r"&\qquad"
+
+
+def _pieces(expr: Basic) -> Iterator[str]:
+    """The parts of an expression between which a line may end."""
+    if isinstance(expr, Add):
+        for term in terms(expr):
+            yield from _term_pieces(term)
+    else:
+        yield from _product_pieces(expr)
+
+
+def _term_pieces(term: tuple[str, Expr]) -> Iterator[str]:
+    sign, expr = term
+    first, *rest = _product_pieces(expr)
+    yield f"{sign} {first}".strip()
+    yield from rest
+
+
+def _product_pieces(expr: Basic) -> Iterator[str]:
+    """A wide product with one factor that is a sum, or a wide sum, opened; anything else whole."""
+    whole = latex(expr)
+    opened = _opened(expr) if width(whole) > WIDTH else None
+    if opened is None:
+        yield whole
+        return
+    before, inside, after = opened
+    first, *rest = _pieces(inside)
+    yield before + r"\Bigl(" + first
+    yield from rest[:-1]
+    yield (rest[-1] if rest else "") + r"\Bigr)" + after
+
+
+def _opened(expr: Basic) -> tuple[str, Expr, str] | None:
+    """What stands before, in and after the brackets of a product or a sum that can be broken."""
+    if isinstance(expr, Sum):
+        signs = latex(expr.func(Symbol("x"), *expr.limits)).removesuffix("x")
+        if isinstance(expr.function, Add):
+            return signs, expr.function, ""
+        inner = _opened(expr.function)
+        return inner and (signs + inner[0], inner[1], inner[2])
+    if isinstance(expr, Mul):
+        wide = max(expr.args, key=lambda x: (isinstance(x, Sum | Add), width(latex(x))))
+        rest = Mul(*[x for x in expr.args if x is not wide])
+        before = "-" if rest == -1 else _factor(rest)
+        if isinstance(wide, Add):
+            return before, wide, ""
+        inner = _opened(wide) if isinstance(wide, Sum) else None
+        return inner and (before + " " + inner[0], inner[1], inner[2])
+    return None
+
+
+def _factor(expr: Expr) -> str:
+    """What stands before a bracket, a sum among its own."""
+    return rf"\left({latex(expr)}\right)" if isinstance(expr, Add) else latex(expr)
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """Leave out what exceeds the number of lines, and say how much that was."""
+    if len(lines) <= MAX_LINES:
+        return lines
+    left = len(lines) - MAX_LINES
+    return [*lines[:MAX_LINES], rf"{_INDENT} \cdots \quad \text{{({left} more lines: see the records as JSON)}}"]
+
+
+def shares(rows: Iterable[tuple[Spans, ...]]) -> list[float]:
+    """How much of a line each column of a table gets, by what it holds."""
+    sizes = [min(max(map(_size, column)), 70) + 3 for column in zip(*rows, strict=True)]
+    return [size / sum(sizes) for size in sizes]
+
+
+def _size(cell: Spans) -> float:
+    """How wide a cell is: a formula does not break, text does."""
+    widest = max((width(span.latex) for span in cell if isinstance(span, Maths)), default=0.0)
+    words = sum(len(span.text) for span in cell if isinstance(span, Text | Verbatim))
+    links = sum(6 + _size(span.content) for span in cell if isinstance(span, Reference))
+    return max(widest, min(words, 45)) + links
