@@ -48,7 +48,7 @@ bench: $(VENV)/.bench  ## compare with other tools; installs them first (ARGS='f
 setup: $(VENV)/.dev  ## create .venv with everything that the tests need
 
 clean:  ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist *.egg-info report docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info report study docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up: a stamp is written only after its step has succeeded -------------------------------------------------

@@ -84,11 +84,11 @@ def _facts(case: CaseReport) -> str:
         ("seed", str(facts["seed"])),
         ("Gram matrix", f"mu = {number(facts['mu'])}, s_min = {number(facts['s_min'])}"),
         ("range of z", f"[{low:.4g}, {high:.4g}]{'' if facts['confined'] else ', at the start only: nothing confines it'}"),
-        ("constants there", f"rho1 = {number(facts['rho1'])}, rho2 = {number(facts['rho2'])}, beta = {positive(facts['beta'])}, "
-         f"inf phi'''/phi' = {number(facts['inf_ratio'])}"),
+        ("constants there", (f"rho1 = {number(facts['rho1'])}, rho2 = {number(facts['rho2'])}, beta = {positive(facts['beta'])}, "
+         f"inf phi'''/phi' = {number(facts['inf_ratio'])}")),
         ("region, kappa = 2", f"r = {positive(facts['radius_kappa_2'])}, c = {positive(facts['convexity_kappa_2'])}"),
-        ("flow", f"{flow['status']} at t = {flow['end_time']:.4g} after {flow['steps']} steps; F from "
-         f"{flow['sharpness_start']:.6g} to {flow['sharpness_end']:.10g}, |grad F| = {flow['gradient_norm_end']:.2g}"),
+        ("flow", (f"{flow['status']} at t = {flow['end_time']:.4g} after {flow['steps']} steps; F from "
+         f"{flow['sharpness_start']:.6g} to {flow['sharpness_end']:.10g}, |grad F| = {flow['gradient_norm_end']:.2g}")),
     )
     return f'<dl class="facts">{"".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs)}</dl>'
 
