@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._arguments import batch, count, names, natural, positive, share, step_size
+
 if TYPE_CHECKING:
     from verification.records import Case
     from verification.results import VerificationReport
@@ -92,7 +94,7 @@ def _add_verify(commands: Any) -> None:
     )
     command.add_argument(
         "--processes",
-        type=_natural,
+        type=natural,
         default=2,
         metavar="N",
         help="cases tested at once (default: 2); 0: in this process",
@@ -115,8 +117,8 @@ def _add_sgd(commands: Any) -> None:
     command = _command(commands, "sgd", "simulate label-noise SGD and compare it with the flow", run_sgd)
     _add_problem(command)
     _add_scheme(command)
-    command.add_argument("--steps", type=_count, default=200_000, metavar="K", help="default: 200000")
-    command.add_argument("--runs", type=_count, default=2, metavar="R", help="independent runs (default: 2)")
+    command.add_argument("--steps", type=count, default=200_000, metavar="K", help="default: 200000")
+    command.add_argument("--runs", type=count, default=2, metavar="R", help="independent runs (default: 2)")
     command.add_argument(
         "--checkpoint",
         type=Path,
@@ -124,7 +126,7 @@ def _add_sgd(commands: Any) -> None:
         help="save to this .npz file, and continue from it where it exists: the same bits, also after a kill",
     )
     command.add_argument(
-        "--checkpoint-seconds", type=_positive, default=60.0, metavar="S", help="time between saves (default: 60)"
+        "--checkpoint-seconds", type=positive, default=60.0, metavar="S", help="time between saves (default: 60)"
     )
     command.add_argument("--out", type=Path, metavar="DIR", help="write sgd.html, sgd.npz and sgd.svg there")
     command.add_argument("--quiet", action="store_true", help="no progress on stderr, where that is a terminal")
@@ -135,7 +137,7 @@ def _add_scheme(command: argparse.ArgumentParser) -> None:
     scheme = command.add_argument_group("scheme")
     scheme.add_argument(
         "--batch-size",
-        type=_batch,
+        type=batch,
         default=1,
         metavar="B",
         help="samples a step, with their mean gradient, or 'full': the gradient of the sum over all (default: 1)",
@@ -147,11 +149,11 @@ def _add_scheme(command: argparse.ArgumentParser) -> None:
         help="independent samples (default), none twice in a step, or each once before any again",
     )
     scheme.add_argument("--noise", choices=NOISES, default="rademacher", help="default: rademacher, a random sign")
-    scheme.add_argument("--noise-std", type=_positive, default=1.0, metavar="SIGMA", help="default: 1")
+    scheme.add_argument("--noise-std", type=positive, default=1.0, metavar="SIGMA", help="default: 1")
     scheme.add_argument(
-        "--step-size", type=_step_size, metavar="ETA", help="a number, or auto (default): a fifth of the stable one"
+        "--step-size", type=step_size, metavar="ETA", help="a number, or auto (default): a fifth of the stable one"
     )
-    scheme.add_argument("--momentum", type=_share, default=0.0, metavar="B", help="heavy ball, in [0, 1) (default: 0)")
+    scheme.add_argument("--momentum", type=share, default=0.0, metavar="B", help="heavy ball, in [0, 1) (default: 0)")
     scheme.add_argument(
         "--schedule", choices=SCHEDULES, default="constant", help="of the step size: constant (default), or down to 0"
     )
@@ -177,13 +179,13 @@ def _add_derive(commands: Any) -> None:
     formula = f"in z, and in a and --own; parsed, never run (default: {_ACTIVATION})"
     command.add_argument("--activation", default=_ACTIVATION, metavar="FORMULA", help=formula)
     own = "comma-separated scalars that each unit trains, such as c"
-    command.add_argument("--own", type=_names, default=(), metavar="NAMES", help=own)
+    command.add_argument("--own", type=names, default=(), metavar="NAMES", help=own)
     command.add_argument("--general", action="store_true", help="leave the activation open: phi(z), or psi with --p")
     command.add_argument(
-        "--p", type=_natural, default=0, metavar="P", help="number of trained scalars, with --general (default: 0)"
+        "--p", type=natural, default=0, metavar="P", help="number of trained scalars, with --general (default: 0)"
     )
     command.add_argument(
-        "--format", type=_names, default=(), metavar="NAMES", help="comma-separated: html, md, tex, ipynb, pdf, json"
+        "--format", type=names, default=(), metavar="NAMES", help="comma-separated: html, md, tex, ipynb, pdf, json"
     )
     command.add_argument("--json", action="store_true", help="the same as --format json")
     command.add_argument("--out", type=Path, metavar="DIR", help="write derivation.html there, or what --format says")
@@ -210,56 +212,10 @@ def _add_problem(
         help=f"in z, such as 'tanh(z)'; parsed, never run ({formulas})",
     )
     command.add_argument(
-        "--width", type=_count, default=_WIDTH, metavar="M", help=f"number of units (default: {_WIDTH})"
+        "--width", type=count, default=_WIDTH, metavar="M", help=f"number of units (default: {_WIDTH})"
     )
-    command.add_argument("--seed", type=_natural, default=0, metavar="S", help="of everything random (default: 0)")
+    command.add_argument("--seed", type=natural, default=0, metavar="S", help="of everything random (default: 0)")
     command.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _count(text: str) -> int:
-    return _whole(text, least=1)
-
-
-def _natural(text: str) -> int:
-    return _whole(text, least=0)
-
-
-def _whole(text: str, least: int) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < least:
-        raise argparse.ArgumentTypeError(f"must be a whole number >= {least}; got {text[:40]!r}")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a positive number; got {text[:40]!r}")
-    return value
-
-
-def _batch(text: str) -> int | str:
-    return text if text == "full" else _whole(text, least=1)
-
-
-def _step_size(text: str) -> float | None:
-    return None if text == "auto" else _positive(text)
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0.0 <= value < 1.0:
-        raise argparse.ArgumentTypeError(f"must be in [0, 1); got {text[:40]!r}")
-    return value
 
 
 # --- the commands ---------------------------------------------------------------------------------

@@ -13,14 +13,14 @@ from .compiled import geometry
 from .compiled.entry import full_gradient, pack
 from .compiled.lapack import may_use_threads
 from .coordinates import ReducedCoordinates
-from .errors import GeometryError, InputError, ProjectionError
+from .errors import GeometryError, ProjectionError
 from .geodesics import Geodesic, geodesic_path, integrate, sampled, times_of
 from .network import Network
 from .parallel import ParallelGradient, is_worthwhile
 from .reach import check_labels_reachable, features_in_domain
 from .reproducible import NOTHING, ONE_THREAD, reproducible_methods
 from .spectrum import diagonalise, eigenvalues, jacobian_rows, which_eigenvalues
-from .validation import Array, generator, instance, is_plain, positive_number, real_array
+from .validation import Array, generator, instance, is_plain, positive_number, real_array, samples
 
 OFF_MANIFOLD = 1e-6  # largest |f - y| / (1 + max |y|) at which a point passes for one on the manifold
 
@@ -51,7 +51,7 @@ class ZeroLossManifold:
 
     def __init__(self, network: Network, X: ArrayLike, y: ArrayLike) -> None:
         self.network = instance("network", network, Network)
-        self.X, self.y = _data(X, y)
+        self.X, self.y = samples(X, y)
         self.coordinates = ReducedCoordinates(network.inputs(self.X), network.p)
         R = self.coordinates.R
         self.gram = R @ R.T
@@ -381,21 +381,3 @@ class ZeroLossManifold:
                 f"J J^T is not positive definite here (n = {self.n}, rank of the data {self.coordinates.rank}, "
                 f"m = {self.m}): M need not be a manifold here. Remove dependent samples or widen the network."
             )
-
-
-def _data(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    X, y = real_array("X", X, ndim=2), real_array("y", y, ndim=1)
-    if X.shape[0] != y.size:
-        raise InputError(
-            f"X has {X.shape[0]} rows (samples) and y {y.size} entries; they must match. X is (n, d), y (n,)."
-        )
-    if y.size == 0:
-        raise InputError("X and y are empty; at least one sample is needed.")
-    if X.shape[1] == 0:
-        raise InputError(f"X has shape {X.shape}, without columns; at least one is needed.")
-    zero = np.flatnonzero(~X.any(axis=1))
-    if zero.size:
-        raise InputError(
-            f"Row {int(zero[0])} of X is zero: its output cannot be trained. Remove it, or add a constant feature."
-        )
-    return X.copy(), y.copy()

@@ -48,6 +48,25 @@ def _numeric(name: str, value: ArrayLike) -> Array:
     return np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
 
 
+def samples(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """Copies of the data (n, d) and labels (n,); `InputError` where they do not match, are empty, or a row is zero."""
+    X, y = real_array("X", X, ndim=2), real_array("y", y, ndim=1)
+    if X.shape[0] != y.size:
+        raise InputError(
+            f"X has {X.shape[0]} rows (samples) and y {y.size} entries; they must match. X is (n, d), y (n,)."
+        )
+    if y.size == 0:
+        raise InputError("X and y are empty; at least one sample is needed.")
+    if X.shape[1] == 0:
+        raise InputError(f"X has shape {X.shape}, without columns; at least one is needed.")
+    zero = np.flatnonzero(~X.any(axis=1))
+    if zero.size:
+        raise InputError(
+            f"Row {int(zero[0])} of X is zero: its output cannot be trained. Remove it, or add a constant feature."
+        )
+    return X.copy(), y.copy()
+
+
 def positive_number(name: str, value: Any, allow_zero: bool = False, allow_infinity: bool = False) -> float:
     """`value` as a float in (0, oo), with 0 or oo included as asked; `InputError` otherwise."""
     number = _number(name, value)

@@ -13,7 +13,9 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
 import manifoldflow as mf
+from manifoldflow.compiled import stepping
 from manifoldflow.errors import AssumptionWarning, GeometryError, InputError
+from manifoldflow.solution import REASONS
 from tests.manifoldflow.conftest import problem
 from tests.manifoldflow.oracle import fitted_order, relative
 
@@ -349,6 +351,37 @@ def test_an_event_that_holds_at_the_start_is_not_a_crossing(cubic):
 
 
 # --- reasons to stop ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_tolerance_below_rounding_ends_in_underflow(cubic, method):
+    sol = mf.sharpness_flow(cubic.man, cubic.theta, (1e6, 1e6 + 1.0), rtol=1e-30, atol=0.0, method=method)
+    assert (sol.status, sol.success) == ("step_underflow", False)
+    assert "rtol" in sol.message
+    assert 1e6 <= sol.t[-1] < 1e6 + 1.0
+    assert np.abs(cubic.man.residual(sol.theta[-1])).max() < 1e-12
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_projection_that_fails_is_told_apart(cubic, method, monkeypatch):
+    monkeypatch.setattr(cubic.man, "projection_tolerance", lambda: -1.0)
+    with np.errstate(invalid="ignore"):
+        sol = mf.sharpness_flow(cubic.man, cubic.theta, (0.0, 1.0), method=method)
+    assert (sol.status, sol.success, sol.t.size) == ("projection_failed", False, 1)
+    assert "projected" in sol.message
+
+
+def test_a_step_onto_a_singular_point_is_told_apart():
+    # z^3 at z = 0, y = 0: f = y holds there, and J vanishes.
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3", width=2), [[1.0]], [0.0])
+    work, W = man.workspace(), np.zeros((2, 1))
+    F, size, reason = stepping.land(W, np.empty_like(W), man.problem, work, np.empty_like(W), 1e-12)
+    assert np.isnan(F)
+    assert size == 0.0
+    assert reason == stepping.SINGULAR
+    assert REASONS[reason][0] == "singular"
+    W = np.array([[1.0], [-1.0]])
+    assert stepping.land(W, np.empty_like(W), man.problem, work, np.empty_like(W), 1e-12)[2] == stepping.RUNNING
 
 
 @pytest.mark.parametrize(("method", "options"), [("implicit", {}), ("explicit", {"gradient_tolerance": 1e-6})])

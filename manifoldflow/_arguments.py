@@ -1,0 +1,59 @@
+"""Types of command-line arguments: text in, a value or argparse's own error out."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names between commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    return whole(text, least=1)
+
+
+def natural(text: str) -> int:
+    """A whole number from 0 on."""
+    return whole(text, least=0)
+
+
+def whole(text: str, least: int) -> int:
+    """A whole number from `least` on."""
+    if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= {least}; got {text[:40]!r}")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number; got {text[:40]!r}")
+    return value
+
+
+def batch(text: str) -> int | str:
+    """A whole number from 1 on, or full."""
+    return text if text == "full" else whole(text, least=1)
+
+
+def step_size(text: str) -> float | None:
+    """A positive number, or None for auto."""
+    return None if text == "auto" else positive(text)
+
+
+def share(text: str) -> float:
+    """A number in [0, 1)."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"must be in [0, 1); got {text[:40]!r}")
+    return value
