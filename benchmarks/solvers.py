@@ -49,6 +49,8 @@ def ours(method: str, problem: Problem, rtol: float) -> Run:
 
     for loaded in ("explicit", "implicit"):
         solve(loaded, max_steps=2)
+    between = [0.5 * problem.times[0]]
+    mf.sharpness_flow(problem.manifold, problem.theta, (0.0, problem.times[0]), method="explicit", t_eval=between)
 
     def run() -> Array:
         solution = solve(method, dense_output=False)

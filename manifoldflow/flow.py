@@ -60,12 +60,12 @@ def sharpness_flow(
         method: "explicit" (Dormand-Prince 8(5,3)), "implicit" (Rodas5P on the block structure, for stiff data such as
             real images) or "auto", which begins explicitly and changes where steps are bounded by stability and the
             implicit method takes less work; `stats` says which steps were taken by which.
-        t_eval: output times; None gives every step.
+        t_eval: output times; None gives every step. Points between steps are found as by `sol`.
         events: functions (t, theta) -> float whose sign changes are located; `terminal = True` on one stops there.
         gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is rounding,
             20 eps of the Euclidean gradient's normal part.
         max_steps: bound on accepted steps.
-        dense_output: keep what `sol` needs: 8 (explicit steps) or 5 numbers a parameter and step.
+        dense_output: keep what `sol` needs: every step, 1 number a parameter (explicit) or 5 (implicit).
         callback: called with a `FlowProgress` after at most 32 steps; a true result stops the run.
         memory_limit: bytes of steps and dense output to keep. Above it first the polynomials are dropped, then every
             second step; `sol` integrates again from the step before. With dense_output=False and t_eval, only the

@@ -82,7 +82,10 @@ class FlowSolution:
         return tuple(self._lift(W) for W in self.W_events)
 
     def sol(self, t: float) -> Array:
-        """The point of M at flow time t, (m, d + p): dense output of order 7 (explicit steps) or 4, projected onto M.
+        """The point of M at flow time t, (m, d + p), of order 8 between explicit steps and 4 between implicit ones.
+
+        Between explicit steps it is one step from the point before, twelve evaluations of the field; between implicit
+        ones a polynomial, projected onto M.
 
         Raises `InputError` outside the integrated span, or when the run was made with dense_output=False.
         """
