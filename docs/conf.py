@@ -1,6 +1,11 @@
-"""Sphinx configuration. Nothing here needs the network: formulas are typeset by the reader's browser."""
+"""Sphinx configuration. The pages need no network and no script for formulas: they are MathML with the font beside it."""
+
+from pathlib import Path
+
+from docutils import nodes
 
 import manifoldflow
+from derivations.report import mathml
 
 project = "manifoldflow"
 author = "manifoldflow developers"
@@ -12,12 +17,14 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build", "_static"]  # tables in _static are included by pages
+exclude_patterns = ["_build", "_static", "_style"]  # tables in _static are included by pages
 html_theme = "furo"
 html_title = f"manifoldflow {version}"
+html_math_renderer = "mathml"
+html_static_path = ["_style", str(Path(mathml.__file__).with_name("maths.woff2"))]
+html_css_files = ["formulas.css"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3  # links such as page.md#heading are checked
@@ -54,6 +61,19 @@ def plain_bars(app, what, name, obj, options, lines):
             literal = indent
 
 
+def inline_formula(writer, node):
+    """A formula in running text."""
+    writer.body.append(mathml.mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def displayed_formula(writer, node):
+    """A formula on a line of its own, which scrolls where it is too long."""
+    writer.body.append(f'<div class="formula">{mathml.mathml(node.astext(), display=True)}</div>')
+    raise nodes.SkipNode
+
+
 def setup(app):
-    """Register the hook; 900 runs it after Napoleon, which rewrites the sections."""
+    """Register the hooks; 900 runs the first after Napoleon, which rewrites the sections."""
     app.connect("autodoc-process-docstring", plain_bars, priority=900)
+    app.add_html_math_renderer("mathml", (inline_formula, None), (displayed_formula, None))
