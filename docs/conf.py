@@ -1,4 +1,4 @@
-"""Sphinx configuration. The pages need no network and no script for formulas: they are MathML with the font beside it."""
+"""Sphinx configuration. Pages need no network and no script for formulas: MathML, with the font beside them."""
 
 from pathlib import Path
 
