@@ -45,6 +45,8 @@ class ParallelGradient:
             _Part(rows, problem._replace(a=problem.a[rows]), workspace(rows.stop - rows.start, n, p))
             for rows in slices
         ]  # fmt: skip
+        for part in self._parts:
+            part.work.K[:] = 0.0  # of which the parts fill the upper half, and the sum takes all
         self._y = problem.y
         self._turn = threading.Lock()
 
