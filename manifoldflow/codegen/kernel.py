@@ -88,9 +88,10 @@ def _key(unit: UnitFunction) -> str:
 @cache
 def _sources_digest() -> str:
     digest = hashlib.sha256(__version__.encode())
-    for package in (Path(derivations.__file__).parent, Path(__file__).parent):
-        for path in sorted(package.rglob("*.py")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    root = Path(derivations.__file__).parent
+    used = [path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in ("report", "analysis")]
+    for path in [*sorted(used), *sorted(Path(__file__).parent.rglob("*.py"))]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
