@@ -29,16 +29,18 @@ def product(transposed, symmetric, alpha, A, a_stride, B, b_stride, beta, C, c_s
             count = min(columns - j, WIDTH)
             last = min(rows, j + WIDTH) if symmetric else rows
             i = 0
-            while i + 4 <= last:
-                c = i * c_stride + j
-                if WIDTH > LANES and count > LANES:
-                    _tile(A, a + i * row, row, step, B, b + j, b_stride, depth, alpha, beta, C, c, c_stride, count)
-                else:
-                    _narrow(A, a + i * row, row, step, B, b + j, b_stride, depth, alpha, beta, C, c, c_stride, count)
-                i += 4
             while i < last:
-                _row(A, a + i * row, step, B, b + j, b_stride, depth, alpha, beta, C, i * c_stride + j, count)
-                i += 1
+                if i + 4 <= last or (last >= 4 and beta == 0.0):
+                    i = min(i, last - 4)  # the last tile computes some rows again, which costs less than single rows
+                    x, c = a + i * row, i * c_stride + j
+                    if WIDTH > LANES and count > LANES:
+                        _tile(A, x, row, step, B, b + j, b_stride, depth, alpha, beta, C, c, c_stride, count)
+                    else:
+                        _narrow(A, x, row, step, B, b + j, b_stride, depth, alpha, beta, C, c, c_stride, count)
+                    i += 4
+                else:
+                    _row(A, a + i * row, step, B, b + j, b_stride, depth, alpha, beta, C, i * c_stride + j, count)
+                    i += 1
         first, beta = first + DEPTH, 1.0
 
 
