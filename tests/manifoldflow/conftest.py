@@ -1,6 +1,7 @@
 """Problems that the tests of the numerics share: a manifold, a point on it, and an oracle of the same network."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -126,6 +127,11 @@ def digits_run():
     man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=20), data.X, data.y)
     theta = man.random_point(rng=0)
     return man, theta, mf.sharpness_flow(man, theta, method="implicit")
+
+
+def hear_ctrl_c():
+    """Before a child starts: a suite that runs in the background of a shell has SIGINT ignored, and passes that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_python(code, *arguments, **environment):

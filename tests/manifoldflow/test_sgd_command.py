@@ -15,6 +15,7 @@ import manifoldflow as mf
 from manifoldflow import cli
 from manifoldflow.sgd.noise import _KINDS, SAMPLINGS
 from manifoldflow.sgd.step_size import SCHEDULES
+from tests.manifoldflow.conftest import hear_ctrl_c
 from verification.commands.sgd import RECORDS, Settings, sgd
 from verification.progress import ProgressLine
 from verification.records import Case
@@ -167,7 +168,9 @@ OPTIONS = ["--data", "synthetic", "--width", "4", "--steps", "20000000", "--nois
 def start(out, checkpoint=None):
     saved = [] if checkpoint is None else ["--checkpoint", str(checkpoint), "--checkpoint-seconds", "1e-9"]
     command = [sys.executable, "-m", "manifoldflow.cli", "sgd", *OPTIONS, "--out", str(out), *saved]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+    )
 
 
 def wait_for(path, process):

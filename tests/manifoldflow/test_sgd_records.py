@@ -14,7 +14,7 @@ import manifoldflow as mf
 from manifoldflow.errors import CheckpointError, InputError
 from manifoldflow.sgd import log_spaced_steps
 from manifoldflow.sgd import run as run_module
-from tests.manifoldflow.conftest import ROOT, problem
+from tests.manifoldflow.conftest import ROOT, hear_ctrl_c, problem
 from tests.manifoldflow.test_sgd import sgd
 
 EVERYTHING = ("theta", "loss", "sharpness", "gradient_norm", "singular_values")
@@ -253,8 +253,9 @@ N_STEPS = 4_000_000
 
 def start(path):
     return subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(path), str(N_STEPS)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", KILLED, str(path), str(N_STEPS)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        preexec_fn=hear_ctrl_c,
+    )  # fmt: skip
 
 
 def last_line(process):
