@@ -143,10 +143,10 @@ class Integration:
 
     def _next_segment(self) -> Segment:
         """Run the compiled loop until its record is full, the method changes, or it has a reason to stop."""
-        record = self._new_record()
+        record, explicit = self._new_record(), self.method == "explicit"
         before = self.output.segments[-1]
         self.state.counters[stepping.RECORDED] = 0
-        advance = explicit_advance if self.method == "explicit" else implicit_advance
+        advance = explicit_advance if explicit else implicit_advance
         code = advance(
             self.state, self.manifold.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
             *self._scratch_of(self.method),
@@ -159,7 +159,7 @@ class Integration:
             np.concatenate([before.W[-1:], record.W[:k]]),
             np.concatenate([before.numbers[-1:], record.numbers[:k]]),
             record.dense[:k] if record.dense.size else None,
-            record.dense.shape[1] == 0,
+            explicit,
         )
 
     def _scratch_of(self, method: str) -> tuple[Any, ...]:
