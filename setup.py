@@ -19,7 +19,7 @@ REQUIRED = [
     "scipy>=1.11",
     "sympy>=1.12",
     "autograd>=1.7",
-    "numba>=0.59",
+    "numba>=0.61",
     "threadpoolctl>=3.1",
     "matplotlib>=3.8",
     # Sets the formulas of derivation pages. It is young, but small, and has wheels for these platforms; on others a
