@@ -33,7 +33,7 @@ CREATE TABLE results (
   key TEXT PRIMARY KEY REFERENCES tasks (key),
   state TEXT NOT NULL CHECK (state IN ('done', 'failed')),
   result TEXT,             -- JSON, where it is done
-  error TEXT, reason TEXT, -- type and message, where it failed
+  error TEXT, message TEXT, -- type and message, where it failed
   attempts INTEGER NOT NULL,
   seconds REAL NOT NULL,
   version TEXT NOT NULL,   -- of manifoldflow, where it was computed
@@ -44,15 +44,15 @@ PRAGMA user_version = {SCHEMA};
 """
 # A result that is there stays: another driver may have asked for the same at the same time.
 _KEEP = """
-INSERT INTO results (key, state, result, error, reason, attempts, seconds, version, finished)
-VALUES (:key, :state, :result, :error, :reason, :attempts, :seconds, :version, strftime('%Y-%m-%dT%H:%M:%SZ'))
+INSERT INTO results (key, state, result, error, message, attempts, seconds, version, finished)
+VALUES (:key, :state, :result, :error, :message, :attempts, :seconds, :version, strftime('%Y-%m-%dT%H:%M:%SZ'))
 ON CONFLICT (key) DO UPDATE SET state = excluded.state, result = excluded.result, error = excluded.error,
-  reason = excluded.reason, attempts = attempts + excluded.attempts, seconds = excluded.seconds,
+  message = excluded.message, attempts = attempts + excluded.attempts, seconds = excluded.seconds,
   version = excluded.version, finished = excluded.finished
 WHERE state = 'failed'
 """
 _ROWS = """
-SELECT tasks.key, kind, asked, data, n, d, recipe, state, result, error, reason, attempts, seconds, version, finished
+SELECT tasks.key, kind, asked, data, n, d, recipe, state, result, error, message, attempts, seconds, version, finished
 FROM tasks LEFT JOIN results USING (key) ORDER BY tasks.rowid
 """
 
@@ -71,7 +71,7 @@ class Stored:
     state: str | None
     result: str | None
     error: str | None
-    reason: str | None
+    message: str | None
     attempts: int | None
     seconds: float | None
     version: str | None
@@ -102,13 +102,13 @@ class Database:
                 _make(self.path)
             if not self.path.is_file():
                 raise DatabaseError(f"There is no database {self.path}; name one that a campaign has written.")
-            self._connection = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode={'rw' if create else 'ro'}", uri=True, timeout=_PATIENCE,
-                isolation_level=None,
-            )  # fmt: skip
+            # rw opens a file that is write-protected for reading; it makes none.
+            address = f"{self.path.absolute().as_uri()}?mode=rw"
+            self._connection = sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)
         try:
             with self._named("open"):
                 self._require_schema()
+                self._connection.execute(f"PRAGMA query_only = {int(not create)}")
                 self._connection.execute("PRAGMA synchronous = FULL")  # a power cut loses nothing either
         except BaseException:
             self._connection.close()

@@ -6,11 +6,11 @@ import itertools
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from manifoldflow.datasets import NAMES, DataSet
+from manifoldflow.datasets import DataSet
 
 from .calls import Call
 from .errors import DescriptionError
@@ -49,7 +49,7 @@ class Campaign:
     exclude: Sequence[Mapping[str, Any]] = ()
     calls: Sequence[Call] = ()
     folder: Path | None = None
-    tasks: tuple[Task, ...] = ()
+    tasks: tuple[Task, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or len(self.name) > 200:
@@ -207,8 +207,9 @@ class _Maker:
     def _recipe(self, row: Row) -> dict[str, Any]:
         """What the set is found by: a path from the description's folder; d and data_seed are synthetic's alone."""
         found = {part.name: row[part.name] for part in DATA_FIELDS}
-        if found["data"] not in NAMES:
-            found["data"] = str((self._folder or Path()).joinpath(found["data"]).absolute())
+        path = Path(found["data"])
+        if path.suffix or len(path.parts) > 1:  # as `datasets.resolve` tells files from names
+            found["data"] = str((self._folder or Path()).joinpath(path).absolute())
         return found if found["data"] == "synthetic" else {**found, "d": None, "data_seed": None}
 
     def _data(self, recipe: Mapping[str, Any]) -> DataSet:

@@ -240,8 +240,10 @@ class _Driver:
     def _count_against(self, job: Job, error: BaseException | None, queue: deque[Job]) -> None:
         """A job whose worker died, or whose result did not come back: again, unless it has often done so."""
         if isinstance(error, CancelledError):
-            raise WorkerError("The executor gave its work up: its scheduler is gone, perhaps. What was finished is kept; "
-                              "run the same again to do the rest.")  # fmt: skip
+            raise WorkerError(
+                "The executor gave its work up: its scheduler is gone, perhaps. What was finished is kept; run the "
+                "same again to do the rest."
+            )
         self._deaths[job[0].key] += 1
         deaths = self._deaths[job[0].key]
         if deaths < self._attempts:

@@ -115,7 +115,7 @@ def _processes(count: int, window: int | None) -> Pool:
 
 
 def _start_worker() -> None:
-    """In a worker: Ctrl-C, which the whole terminal gets, is for the driver; without a driver there is nothing to do."""
+    """In a worker: Ctrl-C, which the whole terminal gets, is for the driver; without a driver the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_driver, daemon=True).start()
 

@@ -129,7 +129,7 @@ FIELDS = (
     Field("runs", ("sgd",), (6,), whole(2), whole=True),
     Field("coarse_steps", ("sgd",), (40_000,), whole(1), whole=True),
     Field("drop", ("sgd",), (0.25,), real(0.0, 1.0)),
-    Field("end_point", ("flow",), (False,), flag),
+    Field("keep_end", ("flow",), (False,), flag),
 )
 """What else a task depends on; `docs/campaigns.md` says what each means."""
 
@@ -140,6 +140,6 @@ def names_of(kind: str) -> tuple[str, ...]:
     """The keys of a task of that kind, those of its data first.
 
     >>> names_of("flow")
-    ('data', 'n', 'd', 'data_seed', 'activation', 'width', 'seed', 'end_point')
+    ('data', 'n', 'd', 'data_seed', 'activation', 'width', 'seed', 'keep_end')
     """
     return tuple(field.name for field in BY_NAME.values() if kind in field.kinds)

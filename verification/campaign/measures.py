@@ -74,15 +74,15 @@ def flow(tasks: Sequence[Task]) -> list[Record]:
         "failing_assumptions": ", ".join(evidence.constants.failing),
         "end_hash": content_hash(end)[:16],
     }
-    return [record | ({"end_point": end.tolist()} if tasks[0].options["end_point"] else {})]
+    return [record | ({"theta": end.tolist()} if tasks[0].options["keep_end"] else {})]
 
 
 def sgd(tasks: Sequence[Task]) -> list[Record]:
     """The distance of label-noise SGD, pulled back to M, from the flow at one time, in independent runs.
 
-    error^2 = mean over pairs of different runs of <e_r, e_s>, which has the mean |E e|^2: the runs' own scatter is not
-    in it. Its standard error is the jackknife's over the runs. The noise is the one with which steps of 0.4 of the
-    stable size reach the time in `coarse_steps`: it does not depend on the task's own step size.
+    distance^2 = mean over pairs of different runs of <e_r, e_s>, which has the mean |E e|^2: the runs' own scatter is
+    not in it. Its standard error is the jackknife's over the runs. The noise is the one with which steps of 0.4 of
+    the stable size reach the time in `coarse_steps`: it does not depend on the task's own step size.
     """
     evidence, options = Evidence(_case(tasks[0])), tasks[0].options
     stable, n = stable_step_size(evidence.manifold, evidence.start), evidence.manifold.n
@@ -93,11 +93,12 @@ def sgd(tasks: Sequence[Task]) -> list[Record]:
     stream = int(content_hash(float(eta))[:12], 16)  # each step size draws numbers of its own
     run = simulate(evidence, eta, mf.LabelNoise(std=std), steps, options["runs"], stream)
     target = evidence.flow.sol(horizon)
-    errors = np.array([pulled_back(evidence, theta) for theta in run.theta]) - evidence.manifold.coordinates.reduce(target)
-    size, error = size_of_mean(errors.reshape(len(errors), -1))
+    reduced = evidence.manifold.coordinates.reduce(target)
+    errors = np.array([pulled_back(evidence, theta) - reduced for theta in run.theta]).reshape(len(run.theta), -1)
+    size, error = size_of_mean(errors)
     return [{
-        "error": size,
-        "error_se": error,
+        "distance": size,
+        "distance_se": error,
         "scatter": math.sqrt(errors.var(axis=0, ddof=1).sum()),
         "moved": np.linalg.norm(target - evidence.start),
         "flow_time": horizon,

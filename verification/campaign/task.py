@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -41,8 +42,8 @@ class Task:
 
     @cached_property
     def key(self) -> str:
-        """Hash of what is asked."""
-        return content_hash(canonical(self.asked))
+        """SHA-256 of the JSON text of what is asked."""
+        return hashlib.sha256(canonical(self.asked).encode()).hexdigest()
 
     @property
     def case(self) -> str:

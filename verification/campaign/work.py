@@ -21,13 +21,13 @@ _LONGEST_MESSAGE = 2000
 
 @dataclass(frozen=True)
 class Row:
-    """What is kept of a task: `state` is done or failed; `result` is JSON text; `reason` is empty where it is done."""
+    """What is kept of a task: `state` is done or failed; `result` is JSON text; `message` is empty where it is done."""
 
     key: str
     state: str
     result: str | None
     error: str | None
-    reason: str | None
+    message: str | None
     seconds: float
     version: str = __version__
     attempts: int = 1
@@ -43,7 +43,7 @@ def perform(tasks: Sequence[Task]) -> list[dict[str, Any]]:
     begin = time.perf_counter()
     try:
         results = [encoded(record) for record in MEASURES[tasks[0].kind](tasks)]
-    except Exception as error:  # noqa: BLE001  (whatever it is, it is kept as the reason of a failure)
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is kept as the message of a failure)
         if len(tasks) > 1:
             return [row for task in tasks for row in perform([task])]
         return [failure(tasks[0], type(error).__name__, str(error), time.perf_counter() - begin)]
@@ -52,9 +52,9 @@ def perform(tasks: Sequence[Task]) -> list[dict[str, Any]]:
             for task, result in zip(tasks, results, strict=True)]  # fmt: skip
 
 
-def failure(task: Task, error: str, reason: str, seconds: float, attempts: int = 1) -> dict[str, Any]:
+def failure(task: Task, error: str, message: str, seconds: float, attempts: int = 1) -> dict[str, Any]:
     """The row of a task that failed."""
-    text = reason.encode("utf-8", "replace").decode("utf-8")[:_LONGEST_MESSAGE]
+    text = message.encode("utf-8", "replace").decode("utf-8")[:_LONGEST_MESSAGE]
     return asdict(Row(task.key, "failed", None, error, text, seconds, attempts=attempts))
 
 
