@@ -79,7 +79,7 @@ def _leave(executor: Executor) -> None:
 
 
 def _shut_down(executor: Executor) -> None:
-    executor.shutdown(wait=False, cancel_futures=True)
+    executor.shutdown(wait=False)  # what it had not begun is cancelled by then; loky does not take cancel_futures
 
 
 def _once(executor: Executor) -> Callable[[], Executor]:

@@ -1,5 +1,6 @@
 """Small campaigns, and drivers in processes of their own."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -53,7 +54,8 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in started:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
+        process.stderr.close()
 
 
 def kept(database: Path) -> dict[str, str]:
@@ -76,6 +78,17 @@ def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
 
 def wait_for_results(database: Path, count: int) -> None:
     wait_for(lambda: database.exists() and len(kept(database)) >= count)
+
+
+def workers_seen(database: Path, count: int) -> set[int]:
+    """The processes that results came from, once there are so many."""
+
+    def seen() -> set[int]:
+        results = kept(database).values() if database.exists() else ()
+        return {json.loads(result)["process"] for result in results}
+
+    wait_for(lambda: len(seen()) >= count)
+    return seen()
 
 
 def is_alive(process: int) -> bool:
