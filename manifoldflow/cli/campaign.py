@@ -187,13 +187,19 @@ def _repeat(arguments: argparse.Namespace, name: str, key: str) -> int:
 def _cluster(arguments: argparse.Namespace) -> int:
     """A scheduler and workers until Ctrl-C."""
     import signal
+    import threading
 
-    from verification.campaign.executors import cluster
+    from verification.campaign.executors import cluster, imported_distributed
 
+    imported_distributed()
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the workers inherit: the terminal sends it to them too
     with cluster(max(1, arguments.processes), arguments.host, arguments.port) as address:
         print(f"scheduler at {address}\nuse it:      manifoldflow campaign FILE --scheduler {address}\n"
               f"more workers: dask worker {address} --nthreads 1", flush=True)  # fmt: skip
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *received: stop.set())
+        stop.wait()
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from .database import Database
 from .description import Campaign
 from .executors import Pool, pool_of
 from .task import Task, shared
-from .work import failure, perform
+from .work import compile_unit, failure, installed_version, perform
 
 Job = tuple[Task, ...]  # tasks that share a case
 _LOOK = 0.5  # seconds between looks at the clock where nothing finishes
@@ -104,7 +104,9 @@ def run(
             return driver.standing()
         try:
             with pool_of(executor, min(processes, len(driver.waiting)), window) as pool:
-                _prepare(pool, campaign, executor is None and processes == 0)
+                driver.report()
+                if executor is not None or processes > 0:
+                    _prepare(pool, campaign)
                 driver.work(pool)
         except KeyboardInterrupt:
             return driver.recounted(interrupted=True)
@@ -115,27 +117,20 @@ def _silent(standing: Standing) -> None:
     del standing
 
 
-def _prepare(pool: Pool, campaign: Campaign, here: bool) -> None:
-    """Have the kernels compiled once, where processes would each compile all of them; see that a worker has them."""
-    parts = PARTS if any(task.kind != "call" for task in campaign.tasks) else ()
-    futures = [] if here else [pool.submit(prepare, part) for part in (*parts, None)]
-    for future in futures:
-        try:
-            version = future.result()
-        except (BrokenExecutor, ImportError, CancelledError) as error:
-            raise WorkerError(
-                f"The workers cannot load manifoldflow ({type(error).__name__}: {error}). Install the same version "
-                "there."
-            ) from error
-        if version != __version__:
-            raise WorkerError(f"A worker has version {version} of manifoldflow, this is {__version__}. Install one.")
-
-
-def prepare(part: str | None) -> str:
-    """In a worker: compile a part of the toolkit; its version."""
-    if part is not None:
-        compile_part(part)
-    return __version__
+def _prepare(pool: Pool, campaign: Campaign) -> None:
+    """Have everything compiled once, where workers would each compile all of it; see that they are of this version."""
+    units = dict.fromkeys(task.options["activation"] for task in campaign.tasks if task.kind != "call")
+    jobs = [(compile_part, part) for part in PARTS if units] + [(compile_unit, formula) for formula in units]
+    try:
+        for future in [pool.submit(function, name) for function, name in jobs]:
+            future.result()
+        version = pool.submit(installed_version).result()
+    except (BrokenExecutor, ImportError, CancelledError) as error:
+        raise WorkerError(
+            f"The workers cannot load manifoldflow ({type(error).__name__}: {error}). Install the same version there."
+        ) from error
+    if version != __version__:
+        raise WorkerError(f"A worker has version {version} of manifoldflow, this is {__version__}. Install one.")
 
 
 class _Driver:
@@ -155,7 +150,7 @@ class _Driver:
         done, failed = (database.finished(state) & self._keys for state in ("done", "failed"))
         self._done, self._failed = done, set() if retry_failed else failed
         jobs = shared(task for task in tasks if task.key not in self._done | self._failed)
-        start = random.randrange(len(jobs)) if jobs else 0  # drivers on one database begin at different places
+        start = secrets.randbelow(len(jobs)) if jobs else 0  # drivers on one database begin at different places
         self.waiting = deque(jobs[start:] + jobs[:start])
         self._suspects: deque[Job] = deque()
         self._deaths: Counter[str] = Counter()
@@ -173,12 +168,16 @@ class _Driver:
         done, failed = (len(self.database.finished(state) & self._keys) for state in ("done", "failed"))
         return replace(self.standing(), done=done, failed=failed, interrupted=interrupted)
 
+    def report(self) -> None:
+        """Tell how far it is."""
+        self._progress(self.standing())
+
     def work(self, pool: Pool) -> None:
         """Until nothing is left."""
         try:
             while self._hand_out(pool):
                 self._take_in(pool)
-                self._progress(self.standing())
+                self.report()
         except KeyboardInterrupt:
             self._keep([row for future in self._pending if _came_back(future) for row in future.result()])
             raise

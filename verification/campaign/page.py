@@ -36,7 +36,7 @@ def _margins(found: Summary) -> tuple[str, str]:
     """Every margin, a statement a line."""
     with mpl.rc_context(SETTINGS):
         figure = _strip(with_margin(found.rows))
-    caption = "Margins of all verdicts that apply, a statement a line; left of 0 it fails. Beyond 10 they are at the edge."
+    caption = "Margins of verdicts that apply, a statement a line; left of 0 it fails. Those beyond 10 are at the edge."
     return caption, figure_svg(figure, "margins", caption)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+import manifoldflow as mf
 from manifoldflow import __version__
+from manifoldflow.errors import ManifoldflowError
 from manifoldflow.reproducible import reproducible
 
 from .measures import MEASURES
@@ -31,6 +34,21 @@ class Row:
     seconds: float
     version: str = __version__
     attempts: int = 1
+
+
+def installed_version() -> str:
+    """The version of this package where it runs."""
+    return __version__
+
+
+def compile_unit(formula: str) -> None:
+    """Have the kernels of an activation compiled; they go to the cache on disk.
+
+    >>> compile_unit("z**3 + z")
+    """
+    data = mf.datasets.synthetic(n=2, d=3)
+    with suppress(ManifoldflowError):  # a task will say it
+        mf.ZeroLossManifold(mf.TwoLayerNetwork(mf.UnitFunction(formula), width=2), data.X, data.y)
 
 
 @reproducible

@@ -33,7 +33,8 @@ SCRIPT = """
 import sys
 from verification.campaign import Call, Campaign, run
 seconds, count, database, processes = sys.argv[1:]
-asked = [Call("verification.campaign.examples:wait", {"seconds": float(seconds), "number": k}) for k in range(int(count))]
+given = [{"seconds": float(seconds), "number": k} for k in range(int(count))]
+asked = [Call("verification.campaign.examples:wait", arguments) for arguments in given]
 sys.exit(run(Campaign(calls=asked), database, processes=int(processes)).exit_code)
 """
 
