@@ -85,8 +85,8 @@ def run(
         How far it is. Ctrl-C gives one with `interrupted` set.
 
     Raises:
-        DatabaseError: the database cannot be used, or its disk is full. WorkerError: the workers are gone, or have
-        another version of this package.
+        DatabaseError: the database cannot be used, or its disk is full.
+        WorkerError: the workers are gone, or have another version of this package.
 
     >>> import tempfile
     >>> from .calls import Call

@@ -179,6 +179,7 @@ def cluster(processes: int, host: str, port: int) -> Iterator[str]:
             dashboard_address=None, silence_logs=40,
         )  # fmt: skip
     except (OSError, RuntimeError) as error:
-        raise WorkerError(f"A scheduler on {host}:{port} cannot be started ({error}). Name another --host or --port.") from error
+        said = f"A scheduler on {host}:{port} cannot be started ({error}). Name another --host or --port."
+        raise WorkerError(said) from error
     with found:
         yield str(found.scheduler_address)

@@ -31,8 +31,9 @@ def repeat(database: Database, key: str) -> Repeated:
     """Do the task again whose key starts so.
 
     Raises:
-        DatabaseError: no task or several have such a key, or it has no result. DescriptionError: its data are not to be
-        had any more, or are others; or it is a call, which nothing but your own program names.
+        DatabaseError: no task or several have such a key, or it has no result.
+        DescriptionError: its data are not to be had any more, or are others; or it is a call, which nothing but your
+            own program names.
     """
     stored = _found(database, key)
     task = restored(stored.kind, decoded(stored, stored.asked), decoded(stored, stored.recipe))
