@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from manifoldflow.checkpoint import content_hash
@@ -15,6 +15,8 @@ from manifoldflow.errors import ManifoldflowError
 
 from .errors import DescriptionError
 from .fields import BY_NAME, DATA_FIELDS, names_of, shown
+
+_MOST_BYTES = 2**30  # of data, as of a file
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Task:
     def asked(self) -> dict[str, Any]:
         """All that the result depends on, as JSON's own types: samples and labels by their hash."""
         found = {"kind": self.kind, **self.options}
-        return found if self.data is None else {**found, "samples": content_hash(self.data.X, self.data.y)}
+        return found if self.data is None else {**found, "samples": _hash(self.data)}
 
     @cached_property
     def key(self) -> str:
@@ -55,6 +57,12 @@ class Task:
         """A line for people."""
         given = {**self.recipe, **self.options}
         return ", ".join([self.kind, *(f"{key} {value}" for key, value in given.items() if value is not None)])
+
+
+@lru_cache(maxsize=1024)
+def _hash(data: DataSet) -> str:
+    """Of its numbers; kept, since many tasks share a set."""
+    return content_hash(data.X, data.y)
 
 
 def canonical(content: Mapping[str, Any]) -> str:
@@ -81,7 +89,7 @@ def find_data(where: str, recipe: Mapping[str, Any]) -> DataSet:
         raise DescriptionError(f"{where}: d and data_seed are of the set 'synthetic'; {name!r} has columns of its own.")
     try:
         if name == "synthetic":
-            return synthetic(10 if n is None else n, 20 if d is None else d, rng=seed or 0)
+            return _synthetic(where, 10 if n is None else n, 20 if d is None else d, seed or 0)
         found = digits() if name == "digits" else resolve(str(name))
     except ManifoldflowError as error:
         raise DescriptionError(f"{where}: {error}") from error
@@ -90,6 +98,12 @@ def find_data(where: str, recipe: Mapping[str, Any]) -> DataSet:
     if n > len(found.y):
         raise DescriptionError(f"{where}: n is {n}; {name!r} has {len(found.y)} samples.")
     return DataSet(found.name, found.X[:n], found.y[:n], f"{found.source}; the first {n}")
+
+
+def _synthetic(where: str, n: int, d: int, seed: int) -> DataSet:
+    if 8 * n * d > _MOST_BYTES:
+        raise DescriptionError(f"{where}: n = {n} and d = {d} make {8 * n * d} bytes; allowed: up to {_MOST_BYTES}.")
+    return synthetic(n, d, rng=seed)
 
 
 def restored(kind: str, asked: Mapping[str, Any], recipe: Mapping[str, Any]) -> Task:

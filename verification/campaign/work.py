@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -58,16 +61,43 @@ def perform(tasks: Sequence[Task]) -> list[dict[str, Any]]:
     Where they fail together they are tried one by one: only those that fail by themselves are failures. The seconds
     of a case are shared equally among its tasks.
     """
+    with _interrupts_are_heeded():
+        return _perform(tasks)
+
+
+def _perform(tasks: Sequence[Task]) -> list[dict[str, Any]]:
     begin = time.perf_counter()
     try:
         results = [encoded(record) for record in MEASURES[tasks[0].kind](tasks)]
     except Exception as error:  # noqa: BLE001  (whatever it is, it is kept as the message of a failure)
         if len(tasks) > 1:
-            return [row for task in tasks for row in perform([task])]
+            return [row for task in tasks for row in _perform([task])]
         return [failure(tasks[0], type(error).__name__, str(error), time.perf_counter() - begin)]
     seconds = (time.perf_counter() - begin) / len(tasks)
     return [asdict(Row(task.key, "done", result, None, None, seconds))
             for task, result in zip(tasks, results, strict=True)]  # fmt: skip
+
+
+@contextmanager
+def _interrupts_are_heeded() -> Iterator[None]:
+    """After Ctrl-C no result: a solver that returns what it has when it is interrupted would give half of one."""
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.default_int_handler(number, frame)
+
+    # Python interrupts the main thread only; another handler than Python's own is somebody else's business.
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if seen:
+        raise KeyboardInterrupt
 
 
 def failure(task: Task, error: str, message: str, seconds: float, attempts: int = 1) -> dict[str, Any]:

@@ -154,6 +154,7 @@ def test_every_kind_of_bad_value_is_refused_by_name(name: str) -> None:
         ({"grid": {"kind": "call"}}, "grid.kind is 'call'; allowed: verify, sgd, flow"),
         ({"grid": {"kind": "sgd", "step_size": 0.1, "step_fraction": 0.1}}, "allowed: one of them"),
         ({"grid": {"seed": {"last": 999}, "width": {"first": 2, "last": 9999}}}, f"up to {MOST_TASKS}"),
+        ({"grid": {"n": 2**40}}, r"n = 1099511627776 and d = 20 make .* bytes; allowed: up to 1073741824"),
         ({"grid": {"data": "digits", "n": 51}}, "n is 51; 'digits' has 50 samples"),
         ({"grid": {"statement": "S2"}, "exclude": [{"width": 11}]}, r"exclude\[0\] is .*no task"),
         ({"grid": {"statement": "S2"}, "exclude": [{}]}, r"exclude\[0\] is .*no task"),

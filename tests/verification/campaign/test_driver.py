@@ -129,6 +129,12 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.Monke
     assert run(campaign, tmp_path / "a.sqlite", processes=0).exit_code == 0
 
 
+def test_a_result_that_ctrl_c_cut_short_is_not_kept(tmp_path: Path) -> None:
+    standing = run(calls("interrupted", {}), tmp_path / "a.sqlite", processes=0)
+    assert (standing.done, standing.failed, standing.exit_code) == (0, 0, 130)
+    assert kept(tmp_path / "a.sqlite") == {}
+
+
 class Slow(Executor):
     """Runs nothing before somebody waits: what another driver does meanwhile is seen."""
 
