@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -143,18 +144,32 @@ def dask(address: str) -> Iterator[Executor]:
     Raises `WorkerError` where there is no scheduler at the address, or it has no workers.
     """
     distributed = imported_distributed()
+    with _quiet("distributed", "distributed.client"):  # they log tracebacks when the scheduler dies
+        try:
+            client = distributed.Client(address, timeout="20s", set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise WorkerError(
+                f"No Dask scheduler answers at {address!r} ({error}). Start one with manifoldflow campaign cluster, "
+                "and give the address that it prints, such as tcp://host:8786."
+            ) from error
+        try:
+            _require_workers(client, address)
+            yield client.get_executor()
+        finally:
+            client.close(timeout=5)
+
+
+@contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """These loggers say nothing but what is critical."""
+    before = [(logger, logger.level) for logger in map(logging.getLogger, names)]
+    for logger, _ in before:
+        logger.setLevel(logging.CRITICAL)
     try:
-        client = distributed.Client(address, timeout="20s", set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise WorkerError(
-            f"No Dask scheduler answers at {address!r} ({error}). Start one with manifoldflow campaign cluster, and "
-            "give the address that it prints, such as tcp://host:8786."
-        ) from error
-    try:
-        _require_workers(client, address)
-        yield client.get_executor()
+        yield
     finally:
-        client.close(timeout=5)
+        for logger, level in before:
+            logger.setLevel(level)
 
 
 def _require_workers(client: Any, address: str) -> None:

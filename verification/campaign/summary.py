@@ -182,7 +182,8 @@ def _flows(rows: list[FlatRow]) -> Table:
 
 def _range(rows: list[FlatRow], name: str) -> str:
     values = [row[name] for row in rows if row[name] is not None]
-    return f"{min(values):.3g} to {max(values):.3g}" if values else "-"
+    ends = dict.fromkeys(f"{value:.3g}" for value in (min(values), max(values))) if values else ["-"]
+    return " to ".join(ends)
 
 
 def _failures(rows: Sequence[FlatRow]) -> Table:

@@ -106,5 +106,6 @@ def test_a_killed_worker_of_a_cluster_costs_nothing_and_a_killed_scheduler_what_
     process.kill()
     error = driver.communicate()[1]
     assert driver.returncode == 1
-    assert "WorkerError" in error
+    assert "WorkerError: The executor gave its work up" in error
+    assert error.count("Traceback") == 1  # and none of Dask's own
     assert 4 <= len(kept(tmp_path / "b.sqlite")) < 60
