@@ -54,9 +54,9 @@ class Campaign:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or len(self.name) > 200:
             raise DescriptionError(f"name is {shown(self.name)}; allowed: a text of 1 to 200 characters.")
-        rows = _without(_grid(self.grid), self.exclude)
-        rows += [_single(f"task[{k}]", _table(f"task[{k}]", table)) for k, table in enumerate(self.task)]
-        tasks = [*_Maker(self.folder).tasks(rows), *(call.task() for call in self.calls)]
+        rows = _without(_grid(self.grid), _tables("exclude", self.exclude))
+        rows += [_single(f"task[{k}]", table) for k, table in enumerate(_tables("task", self.task))]
+        tasks = [*_Maker(self.folder).tasks(rows), *(_called(k, call) for k, call in enumerate(self.calls))]
         if not tasks:
             raise DescriptionError("The description asks for nothing: give it a grid, or tasks.")
         # The same data and formula under two names is one task.
@@ -79,16 +79,21 @@ def load(path: str | Path) -> Campaign:
         raise DescriptionError(f"{file} is not TOML: {error}.") from error
     try:
         _known("The description", content, _TOP)
-        lists = {key: _tables(key, content.get(key, [])) for key in ("task", "exclude")}
-        return Campaign(content.get("name", file.stem), content.get("grid"), **lists, folder=file.parent)
+        return Campaign(**{"name": file.stem, **content}, folder=file.parent)
     except DescriptionError as error:
         raise DescriptionError(f"{file}: {error}") from error
 
 
-def _tables(key: str, given: Any) -> list[Any]:
-    if not isinstance(given, list):
+def _tables(key: str, given: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(given, list | tuple):
         raise DescriptionError(f"{key} is {shown(given)}; allowed: tables, each headed [[{key}]].")
-    return given
+    return [_table(f"{key}[{k}]", table) for k, table in enumerate(given)]
+
+
+def _called(k: int, call: Any) -> Task:
+    if not isinstance(call, Call):
+        raise DescriptionError(f"calls[{k}] is {shown(call)}; allowed: a Call.")
+    return call.task()
 
 
 def _table(where: str, given: Any) -> Mapping[str, Any]:
@@ -179,7 +184,7 @@ def _without(rows: list[Row], exclude: Sequence[Mapping[str, Any]]) -> list[Row]
     """The rows that no exclusion names; one that names none is refused, since it says something that was not meant."""
     for k, table in enumerate(exclude):
         where = f"exclude[{k}]"
-        _known(where, _table(where, table), ("kind", *BY_NAME))
+        _known(where, table, ("kind", *BY_NAME))
         named = {name: _kinds(f"{where}.kind", given) if name == "kind" else _values(f"{where}.{name}", name, given)
                  for name, given in table.items()}  # fmt: skip
         kept = [row for row in rows if not all(row.get(name) in values for name, values in named.items())]

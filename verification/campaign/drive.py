@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from manifoldflow import __version__
+from manifoldflow.errors import InputError
+from manifoldflow.validation import instance, positive_integer
 from verification.compiling import PARTS, compile_part
 from verification.errors import WorkerError
 
@@ -85,6 +87,7 @@ def run(
         How far it is. Ctrl-C gives one with `interrupted` set.
 
     Raises:
+        InputError: an argument is outside its domain.
         DatabaseError: the database cannot be used, or its disk is full.
         WorkerError: the workers are gone, or have another version of this package.
 
@@ -97,6 +100,7 @@ def run(
     >>> first.done, again.done, again.rate
     (2, 2, 0.0)
     """
+    _require(campaign, executor, processes, attempts, window)
     with Database(database) as opened:
         opened.ask(campaign.tasks)
         driver = _Driver(opened, campaign.tasks, retry_failed, attempts, progress or _silent)
@@ -111,6 +115,16 @@ def run(
         except KeyboardInterrupt:
             return driver.recounted(interrupted=True)
         return driver.recounted()
+
+
+def _require(campaign: Any, executor: Any, processes: Any, attempts: Any, window: Any) -> None:
+    """Arguments within their domain; `InputError` otherwise."""
+    instance("campaign", campaign, Campaign)
+    if executor is not None and not isinstance(executor, Executor) and not callable(executor):
+        raise InputError(f"executor must be an Executor, or a function that makes one; got {str(executor)[:60]!r}.")
+    for name, value, least in (("processes", processes, 0), ("attempts", attempts, 1), ("window", window or 1, 1)):
+        if value != least:
+            positive_integer(name, value)
 
 
 def _silent(standing: Standing) -> None:
@@ -155,6 +169,7 @@ class _Driver:
         self._suspects: deque[Job] = deque()
         self._deaths: Counter[str] = Counter()
         self._pending: dict[Future[Any], Job] = {}
+        self._alone = False  # is a suspect under way, which nothing may join?
         self._begun, self._gained = time.monotonic(), 0
 
     def standing(self) -> Standing:
@@ -188,8 +203,8 @@ class _Driver:
     def _hand_out(self, pool: Pool) -> bool:
         """Fill the window, or give one suspect alone; False where nothing is left and nothing is under way."""
         if self._suspects and not self._pending:
-            self._submit(pool, self._suspects)
-        while self.waiting and not self._suspects and len(self._pending) < pool.window:
+            self._alone = self._submit(pool, self._suspects)
+        while self.waiting and not self._suspects and not self._alone and len(self._pending) < pool.window:
             if not self._submit(pool, self.waiting):
                 break
         return bool(self._pending or self.waiting or self._suspects)
@@ -217,6 +232,7 @@ class _Driver:
         """Keep what has finished, in one transaction; then see to what went wrong with the workers."""
         alone, jobs = len(self._pending) == 1, self._finished()
         self._keep([row for future in jobs if _error(future) is None for row in future.result()])
+        self._forget(jobs)
         broken = [job for future, job in jobs.items() if isinstance(_error(future), BrokenExecutor)]
         for future, job in jobs.items():
             error = _error(future)
@@ -234,7 +250,13 @@ class _Driver:
         found = wait(self._pending, timeout=_LOOK, return_when=FIRST_COMPLETED).done
         if any(isinstance(_error(future), BrokenExecutor) for future in found):
             found = wait(self._pending).done
-        return {future: self._pending.pop(future) for future in found}
+        return {future: self._pending[future] for future in found}
+
+    def _forget(self, futures: Iterable[Future[Any]]) -> None:
+        """After their results are kept: until then Ctrl-C would find them pending, and keep them."""
+        for future in futures:
+            del self._pending[future]
+        self._alone = self._alone and bool(self._pending)
 
     def _count_against(self, job: Job, error: BaseException | None, queue: deque[Job]) -> None:
         """A job whose worker died, or whose result did not come back: again, unless it has often done so."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import manifoldflow as mf
+from manifoldflow.errors import InputError
 from verification.campaign import Call, Campaign, Database, Standing, drive, run
 from verification.campaign.work import perform
 from verification.errors import WorkerError
@@ -169,6 +170,15 @@ def test_workers_of_another_version_are_refused(tmp_path: Path, monkeypatch: pyt
             run(calls("square", {"x": 1}), tmp_path / "a.sqlite", executor=threads)
 
 
+@pytest.mark.parametrize("name", ["campaign", "executor", "processes", "attempts", "window"])
+def test_arguments_outside_their_domain_are_refused(name: str, tmp_path: Path) -> None:
+    for bad in (-1, 0.5, "2", float("nan"), object()):
+        given: dict[str, Any] = {"campaign": calls("square", {"x": 1}), "database": tmp_path / "a.sqlite", name: bad}
+        with pytest.raises(InputError, match=name):
+            run(**given)
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- workers that die --------------------------------------------------------------------------------
 
 
@@ -183,10 +193,12 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_a_task_that_kills_every_worker_is_a_failure_and_takes_none_with_it(tmp_path: Path) -> None:
-    squares = [Call(f"{EXAMPLES}:square", {"x": x}) for x in range(6)]
+    squares = [Call(f"{EXAMPLES}:square", {"x": x}) for x in range(40)]
     killer = Call(f"{EXAMPLES}:die", {"times": 99, "file": str(tmp_path / "deaths")})
-    standing = run(Campaign(calls=[*squares, killer]), tmp_path / "a.sqlite", processes=1, attempts=2)
-    assert (standing.done, standing.failed) == (6, 1)
+    campaign = Campaign(calls=[*squares[:3], killer, *squares[3:]])
+    standing = run(campaign, tmp_path / "a.sqlite", processes=1, attempts=2)
+    assert (standing.done, standing.failed) == (40, 1)
+    assert (tmp_path / "deaths").read_text() == "xxx"  # once in company, and then alone
     (failed,) = (row for row in rows(tmp_path / "a.sqlite") if row.state == "failed")
     assert (failed.error, failed.attempts) == ("BrokenProcessPool", 2)
     assert "tried 2 times" in failed.message
