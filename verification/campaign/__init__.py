@@ -11,8 +11,9 @@
 from .calls import Call
 from .database import Database
 from .description import Campaign, load
-from .drive import Standing, run
+from .drive import run
 from .errors import DatabaseError, DescriptionError, ExportError
+from .standing import Standing
 
 __all__ = [
     "Call",

@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,42 +20,12 @@ from verification.errors import WorkerError
 from .database import Database
 from .description import Campaign
 from .executors import Pool, pool_of
+from .standing import Standing
 from .task import Task, shared
 from .work import compile_unit, failure, installed_version, perform
 
 Job = tuple[Task, ...]  # tasks that share a case
 _LOOK = 0.5  # seconds between looks at the clock where nothing finishes
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How far a campaign is: `asked` tasks, of which so many are `done` and `failed`; `rate`: tasks a second by this
-    driver, and `seconds` that it has been at work.
-    """
-
-    asked: int
-    done: int
-    failed: int
-    rate: float = 0.0
-    seconds: float = 0.0
-    interrupted: bool = False
-
-    @property
-    def left(self) -> int:
-        """Tasks without a result."""
-        return self.asked - self.done - self.failed
-
-    @property
-    def seconds_left(self) -> float | None:
-        """At the rate so far; None where nothing is known."""
-        return self.left / self.rate if self.rate > 0.0 else None
-
-    @property
-    def exit_code(self) -> int:
-        """130 interrupted, 1 some tasks failed or were not reached, 0 all are done."""
-        if self.interrupted:
-            return 130
-        return 0 if self.done == self.asked else 1
 
 
 def run(

@@ -81,33 +81,31 @@ def sgd(tasks: Sequence[Task]) -> list[Record]:
     """The distance of label-noise SGD, pulled back to M, from the flow at one time, in independent runs.
 
     distance^2 = mean over pairs of different runs of <e_r, e_s>, which has the mean |E e|^2: the runs' own scatter is
-    not in it. Its standard error is the jackknife's over the runs. The noise is the one with which steps of 0.4 of
-    the stable size reach the time in `coarse_steps`: it does not depend on the task's own step size.
+    not in it. Its standard error is the jackknife's over the runs.
     """
     evidence, options = Evidence(_case(tasks[0])), tasks[0].options
-    stable, n = stable_step_size(evidence.manifold, evidence.start), evidence.manifold.n
-    horizon = time_of_drop(evidence, options["drop"])
-    eta = options.get("step_size") or options["step_fraction"] * stable
-    std = math.sqrt(2.0 * n * horizon / options["coarse_steps"]) / (COARSE_FRACTION * stable)
-    steps = max(1, round(horizon * 2.0 * n / (std * eta) ** 2))
-    stream = int(content_hash(float(eta))[:12], 16)  # each step size draws numbers of its own
-    run = simulate(evidence, eta, mf.LabelNoise(std=std), steps, options["runs"], stream)
+    scheme = _scheme(evidence, options)
+    eta, horizon = scheme["step"], scheme["flow_time"]
+    stream = int(content_hash(eta)[:12], 16)  # each step size draws numbers of its own
+    run = simulate(evidence, eta, mf.LabelNoise(std=scheme["noise_std"]), scheme["steps"], options["runs"], stream)
     target = evidence.flow.sol(horizon)
     reduced = evidence.manifold.coordinates.reduce(target)
     errors = np.array([pulled_back(evidence, theta) - reduced for theta in run.theta]).reshape(len(run.theta), -1)
     size, error = size_of_mean(errors)
-    return [{
-        "distance": size,
-        "distance_se": error,
-        "scatter": math.sqrt(errors.var(axis=0, ddof=1).sum()),
-        "moved": np.linalg.norm(target - evidence.start),
-        "flow_time": horizon,
-        "step": eta,
-        "stable_step_size": stable,
-        "steps": steps,
-        "noise_std": std,
-        "status": run.status,
-    }]  # fmt: skip
+    scatter, moved = math.sqrt(errors.var(axis=0, ddof=1).sum()), np.linalg.norm(target - evidence.start)
+    return [{"distance": size, "distance_se": error, "scatter": scatter, "moved": moved, **scheme}]
+
+
+def _scheme(evidence: Evidence, options: Mapping[str, Any]) -> Record:
+    """The noise is the one with which steps of 0.4 of the stable size reach the time in `coarse_steps`, whatever the
+    task's own step size.
+    """
+    stable, n = float(stable_step_size(evidence.manifold, evidence.start)), evidence.manifold.n
+    horizon = time_of_drop(evidence, options["drop"])
+    eta = float(options.get("step_size") or options["step_fraction"] * stable)
+    std = math.sqrt(2.0 * n * horizon / options["coarse_steps"]) / (COARSE_FRACTION * stable)
+    steps = max(1, round(horizon * 2.0 * n / (std * eta) ** 2))
+    return {"step": eta, "stable_step_size": stable, "steps": steps, "noise_std": std, "flow_time": horizon}
 
 
 def size_of_mean(errors: Array) -> tuple[float, float]:

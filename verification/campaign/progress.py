@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TextIO
 
-from .drive import Standing
+from .standing import Standing
 
 _OFTEN, _SELDOM = 0.2, 30.0  # seconds between lines on a terminal, and in a file
 

@@ -18,8 +18,8 @@ from verification.study.tables import Table
 from verification.tables import number
 
 from .database import Database
-from .drive import Standing
 from .rows import FlatRow, flat
+from .standing import Standing
 
 DECIDED = ("holds", "fails", "inconclusive")
 _SHORT = 12  # digits of a key that are shown: enough to tell a million tasks apart

@@ -73,15 +73,15 @@ SCRIPT = """
 import sys
 from verification.campaign import Call, Campaign, run
 from verification.campaign.executors import dask
-address, database = sys.argv[1:]
-asked = [Call("verification.campaign.examples:wait", {"seconds": 0.1, "number": k}) for k in range(60)]
+address, database, count = sys.argv[1:]
+asked = [Call("verification.campaign.examples:wait", {"seconds": 0.1, "number": k}) for k in range(int(count))]
 with dask(address) as executor:
     sys.exit(run(Campaign(calls=asked), database, executor=executor).exit_code)
 """
 
 
-def begin(address: str, database: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SCRIPT, address, str(database)]
+def begin(address: str, database: Path, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SCRIPT, address, str(database), str(count)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
@@ -97,15 +97,15 @@ def test_a_killed_worker_of_a_cluster_costs_nothing_and_a_killed_scheduler_what_
     cluster: tuple[subprocess.Popen[str], str], tmp_path: Path
 ) -> None:
     process, address = cluster
-    driver = begin(address, tmp_path / "a.sqlite")
+    driver = begin(address, tmp_path / "a.sqlite", 60)
     os.kill(min(workers_seen(tmp_path / "a.sqlite", 2)), signal.SIGKILL)
     assert (driver.wait(), driver.communicate()[1]) == (0, "")
     assert len(kept(tmp_path / "a.sqlite")) == 60
-    driver = begin(address, tmp_path / "b.sqlite")
+    driver = begin(address, tmp_path / "b.sqlite", 600)
     wait_for_results(tmp_path / "b.sqlite", 4)
     process.kill()
     error = driver.communicate()[1]
     assert driver.returncode == 1
     assert "WorkerError: The executor gave its work up" in error
     assert error.count("Traceback") == 1  # and none of Dask's own
-    assert 4 <= len(kept(tmp_path / "b.sqlite")) < 60
+    assert 4 <= len(kept(tmp_path / "b.sqlite")) < 600

@@ -12,6 +12,7 @@ import pytest
 import manifoldflow as mf
 from manifoldflow.errors import InputError
 from verification.campaign import Call, Campaign, Database, Standing, drive, run
+from verification.campaign.task import shared
 from verification.campaign.work import perform
 from verification.errors import WorkerError
 
@@ -39,6 +40,13 @@ def test_a_second_run_does_only_the_rest(tmp_path: Path, monkeypatch: pytest.Mon
     assert run(more, tmp_path / "a.sqlite", processes=0).done == 6
     assert len(asked) == len(set(asked)) == 4 + 4
     assert len(rows(tmp_path / "a.sqlite")) == 8
+
+
+def test_workers_return_plain_data() -> None:
+    for group in shared([*every_kind().tasks, *calls("fail", {"message": "no"}).tasks]):
+        for row in perform(group):
+            assert {type(value) for value in row.values()} <= {str, int, float, type(None)}
+            assert row["result"] is None or isinstance(json.loads(row["result"]), dict)
 
 
 def test_a_failure_is_a_row_with_its_reason_and_is_tried_again_when_asked(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_kill_9_of_the_driver_loses_nothing_that_finished(tmp_path: Path, start:
     """Killed at random moments, each time later; the last run does only what is left."""
     database, rng, before = tmp_path / "a.sqlite", np.random.default_rng(0), {}
     for _ in range(3):
-        driver = start(0.002, 200, database, 0)
+        driver = start(0.005, 600, database, 0)
         wait_for_results(database, len(before) + int(rng.integers(1, 40)))
         time.sleep(rng.uniform(0.0, 0.01))
         seen = kept(database)
@@ -30,9 +30,9 @@ def test_kill_9_of_the_driver_loses_nothing_that_finished(tmp_path: Path, start:
         after = kept(database)
         assert before.items() <= seen.items() <= after.items()
         before = after
-    assert start(0.002, 200, database, 0).wait() == 0
+    assert start(0.005, 600, database, 0).wait() == 0
     final = kept(database)
-    assert len(final) == 200
+    assert len(final) == 600
     assert before.items() <= final.items()
     processes = {json.loads(result)["process"] for result in final.values()}
     assert len(processes) == 4  # each did a part
@@ -58,7 +58,7 @@ def test_ctrl_c_stops_driver_and_workers_without_a_word(tmp_path: Path, start: S
     assert not any(map(is_alive, workers))
 
 
-def test_two_drivers_at_once_share_the_tasks(tmp_path: Path, start: Start) -> None:
+def test_two_drivers_at_once_leave_one_result_a_task(tmp_path: Path, start: Start) -> None:
     drivers = [start(0.01, 200, tmp_path / "a.sqlite", 0) for _ in range(2)]
     assert [(driver.wait(), driver.stderr.read()) for driver in drivers] == [(0, ""), (0, "")]
     found = kept(tmp_path / "a.sqlite")
