@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from .values import count, natural
 if TYPE_CHECKING:
     from verification.campaign import Campaign, Standing
 
-REFUSED = 2
 # As in `verification.campaign.export`, which --help does not load; a test compares.
 FORMATS = ("csv", "json", "parquet")
 USAGE = """manifoldflow campaign [FILE] [--dry-run] [--database DB] [--processes N | --scheduler ADDRESS]
@@ -38,6 +38,8 @@ def add(commands: Any) -> None:
     command.add_argument("--out", type=Path, metavar="PATH", help="folder of the summary page, or file of the export")
     _add_running(command)
     _add_others(command)
+    options = set().union(*(action.options for action in _ACTIONS.values()))
+    command.set_defaults(defaults={name: command.get_default(name) for name in options})
 
 
 def _add_running(command: argparse.ArgumentParser) -> None:
@@ -47,8 +49,9 @@ def _add_running(command: argparse.ArgumentParser) -> None:
         help="SQLite file of the results, on a disk of this machine; what it has is not done again (default: the "
         "description's name with .sqlite, in the current folder)",
     )  # fmt: skip
-    running.add_argument("--processes", type=natural, default=2, metavar="N", help="default: 2; 0: in this process")
-    running.add_argument(
+    where = running.add_mutually_exclusive_group()
+    where.add_argument("--processes", type=natural, default=2, metavar="N", help="default: 2; 0: in this process")
+    where.add_argument(
         "--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786, instead of processes"
     )
     running.add_argument("--retry-failed", action="store_true", help="do tasks again that are kept as failures")
@@ -72,12 +75,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a campaign, or do what the first word says."""
     from manifoldflow.errors import InputError
 
-    first, *rest = arguments.words or [""]
-    action, needed = _ACTIONS.get(first, (_run, 0))
-    given = rest if first in _ACTIONS else arguments.words[1:]
-    if len(given) != needed:
-        raise InputError(f"{first or 'campaign'} takes {needed} more word(s); got {len(given)}. Usage:\n       {USAGE}")
-    return action(arguments, *given)
+    first = arguments.words[0] if arguments.words else ""
+    action, given = _ACTIONS.get(first, _ACTIONS[""]), arguments.words[1:]
+    if len(given) != action.words:
+        raise InputError(f"{first} takes {action.words} more word(s); got {len(given)}. Usage:\n       {USAGE}")
+    for name, default in arguments.defaults.items():
+        if name not in action.options and getattr(arguments, name) != default:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} says nothing to `campaign {first}`. Usage:\n       {USAGE}")
+    return action.run(arguments, *given)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -189,12 +195,15 @@ def _cluster(arguments: argparse.Namespace) -> int:
     import signal
     import threading
 
+    from manifoldflow.errors import InputError
     from verification.campaign.executors import cluster, imported_distributed
 
+    if arguments.processes == 0:
+        raise InputError("A cluster has --processes of 1 or more; got 0.")
     imported_distributed()
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the workers inherit: the terminal sends it to them too
-    with cluster(max(1, arguments.processes), arguments.host, arguments.port) as address:
+    with cluster(arguments.processes, arguments.host, arguments.port) as address:
         print(f"scheduler at {address}\nuse it:      manifoldflow campaign FILE --scheduler {address}\n"
               f"more workers: dask worker {address} --nthreads 1", flush=True)  # fmt: skip
         for name in (signal.SIGINT, signal.SIGTERM):
@@ -203,6 +212,23 @@ def _cluster(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_ACTIONS: dict[str, tuple[Callable[..., int], int]] = {
-    "status": (_status, 1), "export": (_export, 1), "repeat": (_repeat, 2), "cluster": (_cluster, 0),
-}  # fmt: skip
+@dataclass(frozen=True)
+class _Action:
+    """What a first word does: its function, how many words follow, and the options that it looks at."""
+
+    run: Callable[..., int]
+    words: int
+    options: frozenset[str]
+
+
+def _action(run: Callable[..., int], words: int, options: str) -> _Action:
+    return _Action(run, words, frozenset(options.split()))
+
+
+_ACTIONS = {
+    "": _action(_run, 0, "json out database processes scheduler retry_failed attempts dry_run quiet"),
+    "status": _action(_status, 1, "json out"),
+    "export": _action(_export, 1, "out format without_timing"),
+    "repeat": _action(_repeat, 2, "json"),
+    "cluster": _action(_cluster, 0, "processes host port"),
+}

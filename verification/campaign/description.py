@@ -19,7 +19,7 @@ from .task import Task, find_data
 
 MOST_TASKS = 1_000_000
 _MOST_BYTES = 10_000_000
-_TOP = ("name", "grid", "task", "exclude")
+_TOP = ("grid", "task", "exclude")
 Row = dict[str, Any]  # a value for each key of a kind, and the kind itself
 
 
@@ -28,7 +28,6 @@ class Campaign:
     """A sweep: a grid, further tasks, exclusions, and calls of your own functions.
 
     Args:
-        name: a title.
         grid: key to value or list of values; every combination is a task. Without `kind`, tasks are of kind verify.
         task: tables of single values, each one task more.
         exclude: tables of values or lists of them; a task of the grid that agrees with all of a table is left out.
@@ -43,7 +42,6 @@ class Campaign:
     (4, 'verify, data synthetic, activation z**3 + z, width 10, seed 0, statement S2')
     """
 
-    name: str = "campaign"
     grid: Mapping[str, Any] | None = None
     task: Sequence[Mapping[str, Any]] = ()
     exclude: Sequence[Mapping[str, Any]] = ()
@@ -52,8 +50,6 @@ class Campaign:
     tasks: tuple[Task, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name or len(self.name) > 200:
-            raise DescriptionError(f"name is {shown(self.name)}; allowed: a text of 1 to 200 characters.")
         rows = _without(_grid(self.grid), _tables("exclude", self.exclude))
         rows += [_single(f"task[{k}]", table) for k, table in enumerate(_tables("task", self.task))]
         tasks = [*_Maker(self.folder).tasks(rows), *(_called(k, call) for k, call in enumerate(self.calls))]
@@ -79,7 +75,7 @@ def load(path: str | Path) -> Campaign:
         raise DescriptionError(f"{file} is not TOML: {error}.") from error
     try:
         _known("The description", content, _TOP)
-        return Campaign(**{"name": file.stem, **content}, folder=file.parent)
+        return Campaign(**content, folder=file.parent)
     except DescriptionError as error:
         raise DescriptionError(f"{file}: {error}") from error
 
@@ -205,9 +201,7 @@ class _Maker:
         for row in rows:
             recipe = self._recipe(row)
             options = {name: row[name] for name in names_of(row["kind"]) if name not in recipe}
-            named = {name: value for name, value in recipe.items() if value is not None}
-            given = {name: value for name, value in options.items() if value is not None and name not in _OWN}
-            yield Task(row["kind"], given, self._data(recipe), named)
+            yield Task(row["kind"], _named(options), self._data(recipe), _named(recipe))
 
     def _recipe(self, row: Row) -> dict[str, Any]:
         """What the set is found by: a path from the description's folder; d and data_seed are synthetic's alone."""
@@ -224,4 +218,6 @@ class _Maker:
         return self._sets[key]
 
 
-_OWN = {part.name for part in DATA_FIELDS}
+def _named(row: Row) -> Row:
+    """What is not None: a key that is new in a later version leaves the hashes of tasks that do not name it."""
+    return {name: value for name, value in row.items() if value is not None}

@@ -64,8 +64,7 @@ def pool_of(
     if executor is None:
         found = Pool(InThisProcess, 1, _leave) if processes == 0 else _processes(processes, window)
     elif isinstance(executor, Executor):
-        given = executor
-        found = Pool(_once(given), window or WINDOW, _leave)
+        found = Pool(_once(executor), window or WINDOW, _leave)
     else:
         found = Pool(executor, window or WINDOW, _shut_down)
     try:

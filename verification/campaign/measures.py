@@ -71,7 +71,6 @@ def flow(tasks: Sequence[Task]) -> list[Record]:
         "gradient_norm_end": found.gradient_norm[-1],
         "residual": found.residual.max(),
         "singular_value_ratio": values[1] / values[0] if values.size > 1 else 0.0,
-        "failing_assumptions": ", ".join(evidence.constants.failing),
         "end_hash": content_hash(end)[:16],
     }
     return [record | ({"theta": end.tolist()} if tasks[0].options["keep_end"] else {})]

@@ -108,11 +108,15 @@ def test_failures_are_exit_code_1_and_are_tried_again_when_asked(
         (["status", "a.toml"], "file is not a database"),
         (["a.toml", "--database", "a.toml"], "file is not a database"),
         (["export", "nothing.sqlite", "--format", "parquet"], "name a file with --out"),
+        (["status", "a.sqlite", "--scheduler", "tcp://a:1"], "--scheduler says nothing to `campaign status`"),
+        (["a.toml", "--without-timing"], "--without-timing says nothing"),
+        (["cluster", "--processes", "0"], "--processes of 1 or more; got 0"),
+        (["cluster", "--dry-run"], "--dry-run says nothing to `campaign cluster`"),
         (["a.toml", "--scheduler", "nowhere"], "No Dask scheduler answers at 'nowhere'"),
     ],
 )
 def test_what_is_wrong_is_one_message(words: list[str], said: str, here: Path, capsys: Capture) -> None:
-    assert campaign(*words, "--quiet") == 2
+    assert campaign(*words) == 2
     text = capsys.readouterr().err
     assert said in text
     assert "Traceback" not in text

@@ -35,7 +35,7 @@ seed = {first = 0, last = 4}
 statement = ["S2", "S3"]
 """
     campaign = load(toml(tmp_path, text))
-    assert (campaign.name, len(campaign.tasks)) == ("a", 2 * 2 * 5 * 2)
+    assert len(campaign.tasks) == 2 * 2 * 5 * 2
     assert campaign.tasks[0].name == (
         "verify, data synthetic, activation z**3 + z, width 5, seed 0, statement S2"
     )
@@ -166,7 +166,6 @@ def test_every_kind_of_bad_value_is_refused_by_name(name: str) -> None:
         ({"task": [{"width": 3}]}, r"task\[0\] has no statement"),
         ({"task": [{"width": [3, 4], "statement": "S2"}]}, r"task\[0\].width is \[3, 4\]"),
         ({"task": [{"width": 3, "statement": "S2", "wdith": 1}]}, r"task\[0\] has a key 'wdith'"),
-        ({"name": "", "grid": {}}, "name is ''"),
     ],
 )
 def test_what_is_wrong_is_said(given: dict[str, Any], said: str) -> None:
@@ -179,7 +178,7 @@ def test_what_is_wrong_is_said(given: dict[str, Any], said: str) -> None:
     [
         ("grid", "is not TOML"),
         ("[grid]\nwidth = 1979-05-27", "grid.width is datetime.date"),
-        ("grids = 1", "has a key 'grids'; allowed: name, grid, task, exclude"),
+        ("grids = 1", "has a key 'grids'; allowed: grid, task, exclude"),
         ("task = 3", "task is 3; allowed: tables"),
         ("[grid]\nfunction = 'os:system'", "has a key 'function'"),
         ("calls = ['os:system']", "has a key 'calls'"),
@@ -215,4 +214,4 @@ def test_arguments_of_a_call_are_json(value: Any) -> None:
 
 def test_a_description_does_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
-        Campaign(grid={**SMALL, "statement": "S2"}).name = "b"  # type: ignore[misc]
+        Campaign(grid={**SMALL, "statement": "S2"}).grid = {}  # type: ignore[misc]
