@@ -95,6 +95,6 @@ def workers_seen(database: Path, count: int) -> set[int]:
 def is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+        return not Path("/proc").exists() or "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return "State:\tZ" not in Path(f"/proc/{process}/status").read_text() if Path("/proc").exists() else True

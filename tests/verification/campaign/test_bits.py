@@ -34,17 +34,12 @@ def table(path: Path) -> bytes:
         return export(database, "csv", timing=False)
 
 
-def carry_out(folder: Path, *options: str) -> None:
-    command = [*COMMAND, "a.toml", "--quiet", *options]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The table of one process."""
     folder = tmp_path_factory.mktemp("one")
     (folder / "a.toml").write_text(TOML)
-    carry_out(folder, "--processes", "0")
+    run(load(folder / "a.toml"), folder / "a.sqlite", processes=0)
     return table(folder / "a.sqlite")
 
 
@@ -89,7 +84,8 @@ def test_a_cluster_gives_the_bits_of_one_process(
     expected: bytes, cluster: tuple[subprocess.Popen[str], str], tmp_path: Path
 ) -> None:
     (tmp_path / "a.toml").write_text(TOML)
-    carry_out(tmp_path, "--scheduler", cluster[1])
+    command = [*COMMAND, "a.toml", "--quiet", "--scheduler", cluster[1]]
+    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     assert table(tmp_path / "a.sqlite") == expected
 
 
