@@ -36,6 +36,8 @@ TEST = [
     "ruff>=0.6",
     "mypy>=1.11",
 ]
+CLUSTER = ["distributed>=2024.5"]  # Dask: campaigns on several machines
+PARQUET = ["pyarrow>=14"]
 CERTIFY = ["python-flint>=0.6"]  # Arb, for formulas that float64 intervals cannot enclose
 DOCS = ["sphinx>=7.3", "myst-parser>=3", "furo>=2024.5.6"]
 # PyTorch is used where it is installed; on Linux its usual wheel brings some gigabytes for GPUs with it.
@@ -72,17 +74,20 @@ setup(
         "": ["py.typed", "*.pyi"],
         "manifoldflow": ["data/*.csv", "data/*.md"],
         "derivations": ["report/*.woff2", "report/*.md"],
+        "verification": ["campaign/*.toml"],
     },
     include_package_data=False,  # the list above is the whole list; MANIFEST.in is for the source archive
     zip_safe=False,
     install_requires=REQUIRED,
     extras_require={
         "certify": CERTIFY,
+        "cluster": CLUSTER,
+        "parquet": PARQUET,
         "report": REPORT,
-        "test": TEST + CERTIFY + REPORT,
+        "test": TEST + CERTIFY + CLUSTER + PARQUET + REPORT,
         "docs": DOCS,
         "bench": BENCH,
-        "dev": TEST + CERTIFY + REPORT + DOCS,
+        "dev": TEST + CERTIFY + CLUSTER + PARQUET + REPORT + DOCS,
     },
     entry_points={"console_scripts": ["manifoldflow = manifoldflow.cli:main"]},
     classifiers=[
