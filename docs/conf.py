@@ -1,11 +1,14 @@
 """Sphinx configuration. Pages need no network and no script for formulas: MathML, with the font beside them."""
 
+import sys
 from pathlib import Path
 
 from docutils import nodes
 
 import manifoldflow
 from derivations.report import mathml
+
+sys.path.insert(0, str(Path(__file__).with_name("_ext")))
 
 project = "manifoldflow"
 author = "manifoldflow developers"
@@ -18,13 +21,14 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
     "sphinx.ext.napoleon",
+    "pages",
 ]
-exclude_patterns = ["_build", "_static", "_style"]  # tables in _static are included by pages
+exclude_patterns = ["_build", "_ext", "_static", "_style"]  # tables in _static are included by pages
 html_theme = "furo"
 html_title = f"manifoldflow {version}"
 html_math_renderer = "mathml"
 html_static_path = ["_style", str(Path(mathml.__file__).with_name("maths.woff2"))]
-html_css_files = ["formulas.css"]
+html_css_files = ["formulas.css", "pages.css"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3  # links such as page.md#heading are checked
