@@ -65,6 +65,20 @@ def plain_bars(app, what, name, obj, options, lines):
             literal = indent
 
 
+COLON = "\ue000"  # of a private use area: no docstring has it
+
+
+def hide_colon(app, what, name, obj, options, lines):
+    """Keep Napoleon from taking "A number: which one" for a type and a description, in a property's first line."""
+    if what in {"attribute", "property"} and lines:
+        lines[0] = lines[0].replace(": ", COLON)
+
+
+def show_colon(app, what, name, obj, options, lines):
+    """Undo `hide_colon`."""
+    lines[:] = [line.replace(COLON, ": ") for line in lines]
+
+
 def inline_formula(writer, node):
     """A formula in running text."""
     writer.body.append(mathml.mathml(node.astext()))
@@ -78,6 +92,8 @@ def displayed_formula(writer, node):
 
 
 def setup(app):
-    """Register the hooks; 900 runs the first after Napoleon, which rewrites the sections."""
+    """Register the hooks around Napoleon, which rewrites the sections at priority 500."""
+    app.connect("autodoc-process-docstring", hide_colon, priority=100)
     app.connect("autodoc-process-docstring", plain_bars, priority=900)
+    app.connect("autodoc-process-docstring", show_colon, priority=901)
     app.add_html_math_renderer("mathml", (inline_formula, None), (displayed_formula, None))

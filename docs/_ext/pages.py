@@ -4,9 +4,11 @@
 `{generated} WHAT` shows a table or text that a function of `CONTENT` writes.
 """
 
+import argparse
 import ast
 import importlib
 import io
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -14,11 +16,29 @@ from pathlib import Path
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 PICTURES = "_pictures"  # below the folder of the pages; git ignores it
+
+PUBLIC = (
+    "derivations",
+    "derivations.checks",
+    "derivations.report",
+    "manifoldflow",
+    "manifoldflow.certificates",
+    "manifoldflow.codegen",
+    "manifoldflow.datasets",
+    "manifoldflow.errors",
+    "manifoldflow.sgd",
+    "verification",
+    "verification.report",
+)
+"""Modules whose `__all__` the interface page must describe."""
+
+LOG = logging.getLogger(__name__)
 
 
 def notation():
@@ -52,7 +72,17 @@ def branch(kind, depth=0):
     return lines + [line for child in children for line in branch(child, depth + 1)]
 
 
-CONTENT = {"notation": notation, "statements": statements, "errors": errors}
+def commands():
+    """Give the help of every command."""
+    from manifoldflow import cli
+
+    os.environ["COLUMNS"] = "110"  # what argparse wraps its lines at
+    top = cli.parser()
+    found = next(action.choices for action in top._actions if isinstance(action, argparse._SubParsersAction))
+    return "\n\n".join(f"## {name}\n\n```text\n{command.format_help()}```" for name, command in found.items())
+
+
+CONTENT = {"notation": notation, "statements": statements, "errors": errors, "commands": commands}
 
 
 class Generated(SphinxDirective):
@@ -108,8 +138,22 @@ def draw(name, target):
     importlib.import_module("figures").save(figure, target)
 
 
+def warn_of_missing_names(app, env):
+    """Warn of public names that no page describes; warnings are errors where the pages are built for good."""
+    known = {name for name, _, kind, *_ in env.get_domain("py").get_objects()}
+    for path in PUBLIC:
+        module = importlib.import_module(path)
+        for name in module.__all__:
+            value = getattr(module, name)
+            home = f"{getattr(value, '__module__', path)}.{getattr(value, '__qualname__', name)}"
+            documented = known & {f"{path}.{name}", home, f"manifoldflow.{name}", getattr(value, "__name__", home)}
+            if not documented:
+                LOG.warning("no page describes %s.%s; docs/api.md is the place", path, name, type="api")
+
+
 def setup(app):
     """Register the directives; pages are read one after another, as the examples share modules."""
+    app.connect("env-check-consistency", warn_of_missing_names)
     app.add_directive("example", Example)
     app.add_directive("generated", Generated)
     return {"parallel_read_safe": False}

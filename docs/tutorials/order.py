@@ -1,0 +1,58 @@
+"""T1: on orthogonal samples the units keep their order.
+
+Where the Gram matrix is diagonal, the flow of the features is dz_ji/dt = -s_i C_ji with
+C_ji = (4 s_i phi''(z_ji) - lambda_i(t)) phi'(z_ji). For one sample i this is the same scalar equation for every unit j,
+and solutions of a scalar equation do not cross. No assumption about phi is needed.
+"""
+
+import numpy as np
+
+from manifoldflow import datasets
+from verification import Case, Check, Evidence, Statement
+from verification.evidence import RTOL
+from verification.records import Hypothesis, Measurement
+
+
+def orthogonality(evidence):
+    """The hypothesis: no entry of the Gram matrix beside its diagonal, up to rounding."""
+    X = evidence.case.data.X
+    G = X @ X.T
+    beside = np.abs(G - np.diag(np.diag(G))).max() / np.diag(G).max()
+    return Hypothesis("orthogonal samples", bool(beside < 1e-14), f"largest cosine about {beside:.2g}")
+
+
+def measure(evidence):
+    """The conclusion: neighbours in the order at the start, followed along the flow."""
+    Z = evidence.features  # (k, m, n), along the flow to its end
+    order = np.argsort(Z[0], axis=0)
+    gaps = np.diff(np.take_along_axis(Z, order[None], axis=1), axis=1)  # (k, m - 1, n), not negative at the start
+    tolerance = 10 * RTOL * float(np.abs(Z).max())
+    reason = "ten times the flow's relative tolerance, for errors that add up over its steps"
+    return Measurement(
+        (Check("smallest gap between neighbours", float(gaps.min()), ">=", 0.0, tolerance, reason, gaps.size),)
+    )
+
+
+STATEMENT = Statement(
+    id="T1",
+    title="units keep their order",
+    formula=r"z_{ji}(0) \leq z_{ki}(0) \;\Rightarrow\; z_{ji}(t) \leq z_{ki}(t)",
+    source="this page",
+    hypotheses=(orthogonality,),
+    measure=measure,
+    blind_spot="Crossings between two steps of the integrator, and gaps smaller than the tolerance.",
+)
+
+
+def orthogonal_data(n=4, d=9, seed=0):
+    """Samples with a diagonal Gram matrix, of different lengths, and labels."""
+    rng = np.random.default_rng(seed)
+    directions = np.linalg.qr(rng.normal(size=(d, n)))[0].T
+    X = np.diag(np.linspace(0.5, 1.5, n)) @ directions
+    return datasets.DataSet("orthogonal", X, rng.normal(scale=3.0, size=n), "random directions")
+
+
+if __name__ == "__main__":
+    verdict = STATEMENT.check(Evidence(Case(orthogonal_data(), "z**3 + z", width=8)))
+    print(f"{verdict.statement} {verdict.status}: {verdict.reason}")
+    print(f"{verdict.decisive.quantity}: {verdict.decisive.measured:.2g}, tolerance {verdict.decisive.tolerance:.2g}")
