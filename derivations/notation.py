@@ -81,6 +81,10 @@ NOTATION: Mapping[str, Notation] = MappingProxyType({entry.name: entry for entry
 """Every symbol by its name in code."""
 
 
+BAR = r"\vert "
+"""A vertical bar in LaTeX, for where the character means something else."""
+
+
 def notation_table() -> str:
     r"""Write the notation as a Markdown table.
 
@@ -90,5 +94,7 @@ def notation_table() -> str:
     >>> print(notation_table().splitlines()[2])
     | $m$ |  | number of units |
     """
-    rows = [f"| ${entry.latex}$ | {entry.shape} | {entry.meaning} |" for entry in _ENTRIES]
+    # A bar would end the cell, within a formula too.
+    cells = [(f"${entry.latex}$", entry.shape, entry.meaning) for entry in _ENTRIES]
+    rows = [f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |" for row in cells]
     return "\n".join(["| symbol | shape | meaning |", "|---|---|---|", *rows])

@@ -76,7 +76,7 @@ def commands():
     """Give the help of every command."""
     from manifoldflow import cli
 
-    os.environ["COLUMNS"] = "110"  # what argparse wraps its lines at
+    os.environ["COLUMNS"] = "88"  # what argparse wraps its lines at
     top = cli.parser()
     found = next(action.choices for action in top._actions if isinstance(action, argparse._SubParsersAction))
     return "\n\n".join(f"## {name}\n\n```text\n{command.format_help()}```" for name, command in found.items())
@@ -124,7 +124,7 @@ class Example(SphinxDirective):
 def parsed(directive, markdown):
     """Give the nodes of Markdown within a page."""
     holder = nodes.container()
-    directive.state.nested_parse(StringList(markdown.splitlines(), source="generated"), directive.content_offset, holder)
+    directive.state.nested_parse(StringList(markdown.splitlines(), source="generated"), directive.content_offset, holder, match_titles=1)
     return holder.children
 
 
