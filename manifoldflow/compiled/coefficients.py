@@ -14,6 +14,7 @@ import numpy as np
 
 from .geometry import apply_jacobian_to_coefficients, copy, factor_gram, subtract_normal, upper_jacobian_gram
 from .lapack import cholesky_solve, gemm
+from .lines import LANES, load, multiply_add, spread, start, store
 from .options import jit_bare
 from .pointers import SECOND_ORDER, second_order_at
 
@@ -150,33 +151,38 @@ def scale(array, factor):
 
 
 @jit_bare
-def add_rows(factor, weights, rows, out):
-    """out += factor sum_k weights_k rows_k, four rows at a time: `out` is read and written a quarter as often."""
-    k, count = 0, weights.shape[0]
-    while k + 4 <= count:
-        w0, w1 = factor * weights[k], factor * weights[k + 1]
-        w2, w3 = factor * weights[k + 2], factor * weights[k + 3]
-        for i in range(out.shape[0]):
-            out[i] += w0 * rows[k, i] + w1 * rows[k + 1, i] + w2 * rows[k + 2, i] + w3 * rows[k + 3, i]
-        k += 4
-    while k < count:
-        weight = factor * weights[k]
-        for i in range(out.shape[0]):
-            out[i] += weight * rows[k, i]
-        k += 1
-
-
-@jit_bare
-def add_combination(factor, weights, arrays, out):
-    """out += factor sum_k weights_k arrays_k."""
-    add_rows(factor, weights, arrays.reshape(arrays.shape[0], out.size), out.reshape(out.size))
+def add_combination(base, factor, weights, arrays, out):
+    """out = base + factor sum_k weights_k arrays_k; `out` may be `base`."""
+    B, A, w, result = start(base), start(arrays), start(weights), start(out)
+    size, i = out.size, 0
+    while i + 4 * LANES <= size:
+        s0 = s1 = s2 = s3 = spread(0.0)
+        at = i
+        for k in range(weights.shape[0]):
+            weight = spread(w[k])
+            s0, s1 = multiply_add(weight, load(A, at), s0), multiply_add(weight, load(A, at + LANES), s1)
+            s2 = multiply_add(weight, load(A, at + 2 * LANES), s2)
+            s3 = multiply_add(weight, load(A, at + 3 * LANES), s3)
+            at += size
+        store(result, i, load(B, i) + factor * s0)
+        store(result, i + LANES, load(B, i + LANES) + factor * s1)
+        store(result, i + 2 * LANES, load(B, i + 2 * LANES) + factor * s2)
+        store(result, i + 3 * LANES, load(B, i + 3 * LANES) + factor * s3)
+        i += 4 * LANES
+    while i < size:
+        total, at = 0.0, i
+        for k in range(weights.shape[0]):
+            total += w[k] * A[at]
+            at += size
+        result[i] = B[i] + factor * total
+        i += 1
 
 
 @jit_bare
 def combine(factor, weights, arrays, out):
     """out = factor sum_k weights_k arrays_k."""
     out[:] = 0.0
-    add_combination(factor, weights, arrays, out)
+    add_combination(out, factor, weights, arrays, out)
 
 
 @jit_bare

@@ -116,8 +116,7 @@ def _first_stage(W, problem, frame, work, stages):
 def _trial_point(W, problem, frame, work, stages, h, tableau, W_new):
     """The further stages and the point of a step from W; False if a stage is not finite."""
     for k in range(1, tableau.A.shape[0]):
-        copy(stages.start, stages.trial)
-        add_combination(h, tableau.A[k, :k], stages.images[:k], stages.trial)
+        add_combination(stages.start, h, tableau.A[k, :k], stages.images[:k], stages.trial)
         if not evaluate_stage(stages, k, problem, frame, work, 0.0, False):
             return False
         image_of_coefficients(stages.coefficients[k], problem.G, stages.images[k])

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .elementwise import column_products, multiply_upper
 from .lapack import cholesky, cholesky_solve, gemm, gram
-from .options import jit, jit_bare
+from .options import jit_bare
 from .pointers import (
     CURVATURE,
     FIRST_ORDER,
@@ -56,7 +57,6 @@ class Workspace(NamedTuple):
     normal: np.ndarray
 
 
-@jit
 def workspace(m, n, p):
     """A fresh workspace for m units of p own parameters and n samples; rows of lam are right-hand sides."""
     v = 1 + p
@@ -103,9 +103,7 @@ def jacobian_gram(g, G, K):
 def upper_jacobian_gram(g, G, K):
     """The upper half of K, which is all that its factorisation reads."""
     gram(g[0], 0.0, K)
-    for i in range(G.shape[0]):
-        for k in range(i, G.shape[0]):
-            K[i, k] *= G[i, k]
+    multiply_upper(K, G)
     for q in range(1, g.shape[0]):
         gram(g[q], 1.0, K)
 
@@ -126,10 +124,8 @@ def factor_gram(K):
 @jit_bare
 def apply_jacobian(g, z, c, out):
     """(J U)_i = sum_j g_ji . A_i U_j, from the pre-activations z = U_theta R^T and own parts c of U."""
-    out[:] = 0.0
+    column_products(g[0], z, out)
     for j in range(z.shape[0]):
-        for i in range(z.shape[1]):
-            out[i] += g[0, j, i] * z[j, i]
         for q in range(c.shape[1]):
             for i in range(z.shape[1]):
                 out[i] += g[q + 1, j, i] * c[j, q]
@@ -139,10 +135,7 @@ def apply_jacobian(g, z, c, out):
 def apply_jacobian_to_coefficients(g, t, G, image, out):
     """J applied to the element sum_i A_i^T t_ji, through the Gram matrix."""
     gemm(False, False, 1.0, t[0], G, 0.0, image)
-    out[:] = 0.0
-    for j in range(image.shape[0]):
-        for i in range(image.shape[1]):
-            out[i] += g[0, j, i] * image[j, i]
+    column_products(g[0], image, out)
     for q in range(1, g.shape[0]):
         for j in range(t.shape[1]):
             own = 0.0

@@ -129,13 +129,12 @@ def _stages(state, problem, frame, work, factors, stages, h, omega, tableau):
         if k == 0:
             copy(stages.value, u)
         else:
-            copy(stages.start, stages.trial)
-            add_combination(1.0, tableau.A[k, :k], stages.images[:k], stages.trial)
+            add_combination(stages.start, 1.0, tableau.A[k, :k], stages.images[:k], stages.trial)
             state.counters[FIELD_EVALUATIONS] += 1
             if not evaluate_stage(stages, k, problem, frame, work, omega, refine):
                 return False
         scale(u, c)
-        add_combination(tableau.gamma, tableau.C[k, :k], stages.coefficients[:k], u)
+        add_combination(u, tableau.gamma, tableau.C[k, :k], stages.coefficients[:k], u)
         solve(problem, frame, work, factors, c, u, stages.images[k])
         drop_idle_part(u, frame, stages.combined)
     return True

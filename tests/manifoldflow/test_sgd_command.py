@@ -81,7 +81,7 @@ def test_plot_and_page_are_whole_and_load_nothing(written):
 
 
 def test_the_choices_are_those_of_the_library():
-    assert (cli.SAMPLINGS, cli.NOISES, cli.SCHEDULES) == (SAMPLINGS, _KINDS, SCHEDULES)
+    assert (cli.sgd.SAMPLINGS, cli.sgd.NOISES, cli.sgd.SCHEDULES) == (SAMPLINGS, _KINDS, SCHEDULES)
 
 
 SCHEMES = [
@@ -167,7 +167,7 @@ OPTIONS = ["--data", "synthetic", "--width", "4", "--steps", "20000000", "--nois
 
 def start(out, checkpoint=None):
     saved = [] if checkpoint is None else ["--checkpoint", str(checkpoint), "--checkpoint-seconds", "1e-9"]
-    command = [sys.executable, "-m", "manifoldflow.cli", "sgd", *OPTIONS, "--out", str(out), *saved]
+    command = [sys.executable, "-m", "manifoldflow", "sgd", *OPTIONS, "--out", str(out), *saved]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
     )

@@ -1,0 +1,68 @@
+"""The command `manifoldflow`: arguments in, exit code out, one command a file.
+
+Exit codes: 0 done (and, for verify, nothing fails), 1 a statement fails, 2 refused input, 3 inconclusive,
+130 interrupted. What a command needs is loaded when it runs: --help loads nothing but these files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from . import derive, flow, inspect, sgd, study, verify
+from .options import INTERRUPTED
+
+REFUSED = 2
+COMMANDS = (verify, inspect, flow, sgd, study, derive)
+"""The commands in the order of --help; each module has `add(commands)`, which names its own `run(arguments)`."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors of the toolkit become one message on stderr.
+
+    >>> main(["inspect", "--data", "synthetic", "--activation", "z +"])
+    2
+    """
+    arguments = parser().parse_args(argv)
+    try:
+        return _guarded(arguments)
+    except KeyboardInterrupt:
+        print("manifoldflow: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of the output has gone; nothing more can be said to it, at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _guarded(arguments: argparse.Namespace) -> int:
+    from manifoldflow.errors import ManifoldflowError
+
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except ManifoldflowError as error:
+        print(f"manifoldflow {arguments.command}: {error}", file=sys.stderr)
+        return REFUSED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser, with a sub-parser for each command."""
+    top = argparse.ArgumentParser(
+        prog="manifoldflow",
+        description="Sharpness-minimising flows: check theorems, read derivations, run the solvers.",
+    )
+    top.add_argument("--version", action="version", version=_version())
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(commands)
+    return top
+
+
+def _version() -> str:
+    from manifoldflow import __version__
+
+    return f"manifoldflow {__version__}"

@@ -1,0 +1,38 @@
+"""`manifoldflow derive`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .options import ACTIVATION, add_command
+from .values import names, natural
+
+
+def add(commands: Any) -> None:
+    """Name the options."""
+    command = add_command(commands, "derive", "derive everything from a unit function; check every formula", run)
+    formula = f"in z, and in a and --own; parsed, never run (default: {ACTIVATION})"
+    command.add_argument("--activation", default=ACTIVATION, metavar="FORMULA", help=formula)
+    own = "comma-separated scalars that each unit trains, such as c"
+    command.add_argument("--own", type=names, default=(), metavar="NAMES", help=own)
+    command.add_argument("--general", action="store_true", help="leave the activation open: phi(z), or psi with --p")
+    command.add_argument(
+        "--p", type=natural, default=0, metavar="P", help="number of trained scalars, with --general (default: 0)"
+    )
+    command.add_argument(
+        "--format", type=names, default=(), metavar="NAMES", help="comma-separated: html, md, tex, ipynb, pdf, json"
+    )
+    command.add_argument("--json", action="store_true", help="the same as --format json")
+    command.add_argument("--out", type=Path, metavar="DIR", help="write derivation.html there, or what --format says")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The derivation of one unit function, or of an open one."""
+    from verification.commands.derive import Request, derive
+
+    formats = arguments.format + (("json",) if arguments.json else ())
+    request = Request(arguments.activation, arguments.own, arguments.general, arguments.p, formats, arguments.out)
+    print(derive(request))
+    return 0

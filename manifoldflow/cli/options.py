@@ -1,0 +1,85 @@
+"""Options that several commands share, and what their arguments become."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .values import count, natural
+
+if TYPE_CHECKING:
+    from verification.records import Case
+
+INTERRUPTED = 130
+ACTIVATION, DATA, WIDTH = "z**3 + z", "digits", 10
+
+
+def add_command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    """The sub-parser of a command: its name, what it does in one line, and the function that does it."""
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command.set_defaults(run=run)
+    return command
+
+
+def add_problem(command: argparse.ArgumentParser, data: str | None = DATA, activation: str | None = ACTIVATION) -> None:
+    """Data, activation, width and seed; None for a command that takes several by default."""
+    both = "default: digits and synthetic" if data is None else f"default: {data}"
+    formulas = "default: z**3 + z and sinh(z)" if activation is None else f"default: {activation}"
+    command.add_argument(
+        "--data", default=data, metavar="DATA", help=f"digits, synthetic, FILE.npz or FILE.csv ({both})"
+    )
+    command.add_argument(
+        "--activation",
+        default=activation,
+        metavar="FORMULA",
+        help=f"in z, such as 'tanh(z)'; parsed, never run ({formulas})",
+    )
+    command.add_argument("--width", type=count, default=WIDTH, metavar="M", help=f"number of units (default: {WIDTH})")
+    command.add_argument("--seed", type=natural, default=0, metavar="S", help="of everything random (default: 0)")
+    command.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
+
+
+def make_case(arguments: argparse.Namespace) -> Case:
+    """The one problem that was asked about."""
+    from verification.cases import make_cases
+
+    return make_cases((arguments.data,), (arguments.activation,), arguments.width, arguments.seed)[0]
+
+
+def show(arguments: argparse.Namespace, text: str, numbers: dict[str, Any]) -> int:
+    """Print the text, or the numbers with --json; the exit code of success."""
+    from verification.results import as_json
+
+    print(as_json(numbers) if arguments.json else text)
+    return 0
+
+
+def command_line(arguments: argparse.Namespace, more: Sequence[str] = ("statements",)) -> str:
+    """The command that repeats the numbers."""
+    import shlex
+
+    names = ("data", "activation", "width", "seed", *more)
+    given = [(name.replace("_", "-"), getattr(arguments, name)) for name in names]
+    options = [f"--{name} {shlex.quote(str(value))}" for name, value in given if value is not None]
+    return " ".join([f"manifoldflow {arguments.command}", *options])
+
+
+def report_progress(quiet: bool) -> Any:
+    """What prints a line of progress on stderr; None with --quiet."""
+    return None if quiet else lambda line: print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_line(quiet: bool) -> Iterator[Any]:
+    """A callback that keeps a line on the terminal up to date; None where there is none."""
+    from verification.progress import ProgressLine
+
+    line = None if quiet else ProgressLine.of()
+    try:
+        yield line
+    finally:
+        if line is not None:
+            line.close()

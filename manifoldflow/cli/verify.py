@@ -1,0 +1,69 @@
+"""`manifoldflow verify`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .options import add_command, add_problem, command_line, report_progress
+from .values import natural
+
+if TYPE_CHECKING:
+    from verification.results import VerificationReport
+
+
+def add(commands: Any) -> None:
+    """Name the options."""
+    command = add_command(commands, "verify", "test the statements and write a report", run)
+    add_problem(command, data=None, activation=None)
+    command.add_argument("--statements", metavar="IDS", help="comma-separated, such as S1,S3 (default: all)")
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=Path("report"),
+        metavar="DIR",
+        help="folder of the report (default: report)",
+    )
+    command.add_argument(
+        "--processes",
+        type=natural,
+        default=2,
+        metavar="N",
+        help="cases tested at once (default: 2); 0: in this process",
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Test, print, write the report."""
+    from verification import cases
+    from verification.runner import statement_ids, verify
+    from verification.tables import report_table
+
+    chosen = statement_ids(arguments.statements)
+    problems = cases.make_cases(
+        cases.DEFAULT_DATA if arguments.data is None else (arguments.data,),
+        cases.DEFAULT_ACTIVATIONS if arguments.activation is None else (arguments.activation,),
+        arguments.width,
+        arguments.seed,
+    )
+    report = verify(problems, chosen, progress=report_progress(arguments.quiet), processes=arguments.processes)
+    text = report.to_json(command_line(arguments)) if arguments.json else report_table(report)
+    print(text)
+    if report.interrupted:
+        print(
+            f"manifoldflow verify: interrupted; {len(report.cases)} of {len(problems)} cases were finished.",
+            file=sys.stderr,
+        )
+    if report.cases or not report.interrupted:
+        _write_report(report, arguments)
+    return report.exit_code
+
+
+def _write_report(report: VerificationReport, arguments: argparse.Namespace) -> None:
+    from verification.report import write_report
+
+    page, _ = write_report(report, arguments.out, command_line(arguments))
+    print(f"report: {page}", file=sys.stderr)
