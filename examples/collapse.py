@@ -1,9 +1,10 @@
 r"""All neurons become one
 
-Along the flow, the pre-activations $z_{ji}$ of all 20 neurons come together: for each sample they end at one number,
-$\varphi^{-1}(y_i/m)$, and the matrix $Z$ of all of them ends with rank one (S1). The dots are those numbers, computed
-without the flow. The samples are 50 handwritten digits. Their Gram matrix has condition number $3.6\cdot10^6$, which is
-why the flow is still busy at $t = 10^5$.
+Along the flow, the pre-activations $z_{ji}$ of all 20 neurons come together: for each
+sample they end at one number, $\varphi^{-1}(y_i/m)$, and the matrix $Z$ of all of them ends
+with rank one (S1). The dots are those numbers, computed without the flow. The samples are
+50 handwritten digits. Their Gram matrix has condition number $3.6\cdot10^6$, which is why
+the flow is still busy at $t = 10^5$.
 """
 
 import numpy as np
@@ -35,7 +36,8 @@ def figure():
     right.plot(t, values[:, 1:], color=GREY, linewidth=0.7)
     label(right, "largest", t[0], values[0, 0], BLUE)
     label(right, "the other 19", t[0], 1e-2, GREY)
-    right.set(xscale="log", yscale="log", xlabel="flow time $t$", ylabel="singular value of $Z$", ylim=(1e-14, 1e3))
+    right.set(xscale="log", yscale="log", ylim=(1e-14, 1e3))
+    right.set(xlabel="flow time $t$", ylabel="singular value of $Z$")
     return made
 
 

@@ -1,4 +1,4 @@
-"""What the figures of the examples share: size, colours, names written next to the lines, vector output."""
+"""What the figures of the examples share: size, colours, names next to the lines, vectors."""
 
 import sys
 from pathlib import Path
@@ -29,20 +29,22 @@ STYLE = {
 def new_figure(*titles: str) -> tuple[Figure, list[Axes]]:
     """Give a figure with one panel a title, side by side, and their axes."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.7 * len(titles) + 0.6 * (len(titles) == 1), 2.9), layout="constrained")
-        return figure, [figure.add_subplot(1, len(titles), k, title=title) for k, title in enumerate(titles, 1)]
+        panels = len(titles)
+        width = 3.7 * panels + 0.6 * (panels == 1)
+        figure = Figure(figsize=(width, 2.9), layout="constrained")
+        return figure, [figure.add_subplot(1, panels, k + 1, title=titles[k]) for k in range(panels)]
 
 
-def label(axes: Axes, text: str, x: float, y: float, colour: str, **options: object) -> None:
-    """Write the name of a line next to it, in its colour."""
-    style = {"xytext": (4, 3), "textcoords": "offset points", "color": colour, "fontsize": 8.5}
-    axes.annotate(text, (x, y), **{**style, **options})
+def label(axes: Axes, text: str, x: float, y: float, colour: str, xytext=(4, 3)) -> None:
+    """Write the name of a line next to it, in its colour; xytext is from (x, y), in points."""
+    axes.annotate(text, (x, y), xytext, textcoords="offset points", color=colour, fontsize=8.5)
 
 
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure; the ending of the name says how: .svg and .pdf are vectors."""
     with mpl.rc_context(STYLE):
-        figure.savefig(path, metadata={"Date": None} if str(path).endswith(".svg") else None)
+        metadata = {"Date": None} if str(path).endswith(".svg") else None
+        figure.savefig(path, metadata=metadata)
 
 
 def target(script: str) -> str:

@@ -1,9 +1,10 @@
 r"""Label-noise SGD follows the flow
 
-Stochastic gradient descent with noise on the labels, at three step sizes $\eta$. Left: the sharpness along one run at
-each, at the flow time $t = \eta^2 k\,\sigma^2/(2n)$ after $k$ steps. Right: the distance of 32 runs, pulled back to the
-zero-loss manifold, from the flow at the last of these times. That of their mean shrinks with the step size to the first
-power (S9), the scatter about the mean more slowly.
+Stochastic gradient descent with noise on the labels, at three step sizes $\eta$. Left: the
+sharpness along one run at each, at the flow time $t = \eta^2 k\,\sigma^2/(2n)$ after $k$
+steps. Right: the distance of 32 runs, pulled back to the zero-loss manifold, from the flow
+at the last of these times. That of their mean shrinks with the step size to the first power
+(S9), the scatter about the mean more slowly.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from figures import BLUE, GREEN, GREY, ORANGE, RED, label, new_figure, save, tar
 
 import manifoldflow as mf
 
-STEP_SIZES, NOISE, END, RUNS = np.array([4e-4, 2e-4, 1e-4]), 1.0, 1.8e-3, 32
+STEP_SIZES, STD, END, RUNS = np.array([4e-4, 2e-4, 1e-4]), 1.0, 1.8e-3, 32
 
 
 def figure():
@@ -25,31 +26,35 @@ def figure():
     made, (left, right) = new_figure("one run at each step size", f"{RUNS} runs, at the last time")
     left.plot(1e3 * sol.t, sol.sharpness, color=GREY)
     label(left, "flow", 1e3 * sol.t[5], sol.sharpness[5], GREY)
-    distances = []
-    for eta, colour, mark in zip(STEP_SIZES, (RED, ORANGE, BLUE), "^sv", strict=True):
-        steps = round(END * 2 * man.n / (eta * NOISE) ** 2)
+    bias, scatter = [], []
+    for k, eta in enumerate(STEP_SIZES):
+        steps = round(END * 2 * man.n / (eta * STD) ** 2)
         run = mf.label_noise_sgd(
-            net, data.X, data.y, theta, step_size=eta, noise=mf.LabelNoise(std=NOISE), n_steps=steps, n_runs=RUNS,
-            rng=1, record_every=steps // 24, record="sharpness",
+            net, data.X, data.y, theta, step_size=eta, noise=mf.LabelNoise(std=STD),
+            n_steps=steps, n_runs=RUNS, rng=1, record_every=steps // 24, record="sharpness",
         )  # fmt: skip
-        t, F = 1e3 * run.clock * run.flow_times, run.history["sharpness"][:, 0]
-        left.plot(t, F, mark, color=colour, markersize=3)
-        back = np.array([mf.gradient_flow_limit(man, end) for end in run.theta])  # (RUNS, m, d), on the manifold
-        mean = back.mean(axis=0)
-        distances.append([np.linalg.norm(mean - sol.theta[-1]), np.linalg.norm(back - mean, axis=(1, 2)).mean()])
-        label(left, rf"$\eta = {1e4 * eta:.0f}\cdot10^{{-4}}$", 0.7, 1400 + 250 * len(distances), colour)
+        times, F = 1e3 * run.clock * run.flow_times, run.history["sharpness"][:, 0]
+        left.plot(times, F, "^sv"[k], color=(RED, ORANGE, BLUE)[k], markersize=3)
+        label(left, named(eta), 0.7, 1600 + 250 * k, (RED, ORANGE, BLUE)[k])
+        ends = np.array([mf.gradient_flow_limit(man, end) for end in run.theta])  # back on M
+        bias.append(np.linalg.norm(ends.mean(axis=0) - sol.theta[-1]))
+        scatter.append(np.linalg.norm(ends - ends.mean(axis=0), axis=(1, 2)).mean())
     left.set(xlabel="flow time $t$ / $10^{-3}$", ylabel="sharpness $F$")
 
-    bias, scatter = np.array(distances).T
     right.loglog(STEP_SIZES, bias, "o", color=BLUE)
-    right.loglog(STEP_SIZES, bias[0] * STEP_SIZES / STEP_SIZES[0], "--", color=BLUE, linewidth=0.8)
     right.loglog(STEP_SIZES, scatter, "s", color=GREEN)
+    right.loglog(STEP_SIZES, bias[0] * STEP_SIZES / STEP_SIZES[0], "--", color=BLUE, linewidth=0.8)
     label(right, "mean of the runs\n(dashed: slope 1)", STEP_SIZES[1], bias[1], BLUE, xytext=(-78, 8))
     label(right, "scatter of a run", STEP_SIZES[1], scatter[1], GREEN, xytext=(-30, 10))
     right.set(xlabel=r"step size $\eta$", ylabel="distance from the flow")
     right.minorticks_off()
-    right.set_xticks(STEP_SIZES, [rf"${1e4 * eta:.0f}\cdot10^{{-4}}$" for eta in STEP_SIZES])
+    right.set_xticks(STEP_SIZES, [f"{eta:g}" for eta in STEP_SIZES])
     return made
+
+
+def named(eta):
+    """Give a step size with its symbol."""
+    return rf"$\eta = {1e4 * eta:.0f}\cdot10^{{-4}}$"
 
 
 if __name__ == "__main__":

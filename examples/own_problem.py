@@ -1,10 +1,12 @@
 r"""Your own data and activation
 
-What the theorems say about your problem: `python examples/own_problem.py figure.svg mine.npz "sinh(z) + z**3/5"`, with an
-archive that holds X and y, or a table `mine.csv` whose last column is y. It prints which assumptions are proved and their
-constants, enclosed by interval arithmetic, and draws the smallest eigenvalue of the Hessian of $F$ along a flow. Where
-$|\mathrm{grad}\,F| \le \kappa\sqrt\mu\,\beta\,s_{\min}$ with $\kappa < 4$ (shaded) it lies above the bound of S3. Elsewhere $F$ need
-not be convex, and here it is not.
+What the theorems say about your problem: `python examples/own_problem.py figure.svg
+mine.npz "sinh(z) + z**3/5"`, with an archive that holds X and y, or a table `mine.csv`
+whose last column is y. It prints which assumptions are proved and their constants, enclosed
+by interval arithmetic, and draws the smallest eigenvalue of the Hessian of $F$ along a
+flow. Where $|\mathrm{grad}\,F| \le \kappa\sqrt\mu\,\beta\,s_{\min}$ with $\kappa < 4$
+(shaded, if A1 to A3 hold) it lies above the bound of S3. Elsewhere $F$ need not be convex, and here it is
+not.
 """
 
 import sys
@@ -27,24 +29,29 @@ def figure(file=None, activation="sinh(z) + z**3/5"):
 
     proved = constants(man, theta)
     sol = mf.sharpness_flow(man, theta)
-    norms = sol.gradient_norm
-    kept = np.flatnonzero(norms > 1e-4 * proved.radius(4.0))
+    kept = np.flatnonzero(sol.gradient_norm > 1e-7 * sol.gradient_norm[0])
+    norms = sol.gradient_norm[kept]
     smallest = np.array([man.hessian_spectrum(sol.theta[k])[0] for k in kept])
-    norms = norms[kept]
 
     made, (axes,) = new_figure("curvature along the flow")
-    convex = smallest > 0
-    axes.plot(norms[convex], smallest[convex], ".", color=BLUE)
-    axes.plot(norms[~convex], smallest[~convex], "x", color=RED, markersize=4)
-    inside = np.geomspace(norms.min(), proved.radius(4.0), 100)
-    axes.plot(inside, [proved.convexity(4.0 * norm / proved.radius(4.0)) for norm in inside], "--", color=GREEN)
-    axes.axvspan(inside[0], inside[-1], color=GREEN, alpha=0.1, linewidth=0)
-    label(axes, "bound of S3", inside[10], proved.convexity(0.0), GREEN, xytext=(0, -12))
-    label(axes, "convex", norms[convex][-1], smallest[convex][-1], BLUE, xytext=(10, 6))
-    label(axes, "not convex", norms[0], smallest[0], RED, xytext=(-72, 4))
-    axes.set(xscale="log", xlabel=r"gradient norm $|\mathrm{grad}\,F|$", ylabel=r"smallest eigenvalue of Hess $F$")
+    for chosen, mark, colour, text in (
+        (smallest > 0, ".", BLUE, "convex"),
+        (smallest <= 0, "x", RED, "not convex"),
+    ):
+        axes.plot(norms[chosen], smallest[chosen], mark, color=colour, markersize=4)
+        if chosen.any():
+            middle = np.flatnonzero(chosen)[chosen.sum() // 2]
+            label(axes, text, norms[middle], smallest[middle], colour, xytext=(-60, 4))
+    if not proved.failing:
+        inside = np.geomspace(norms.min(), proved.radius(4.0), 100)
+        bound = [proved.convexity(4.0 * norm / inside[-1]) for norm in inside]
+        axes.plot(inside, bound, "--", color=GREEN)
+        axes.axvspan(inside[0], inside[-1], color=GREEN, alpha=0.1, linewidth=0)
+        label(axes, "bound of S3", inside[10], bound[0], GREEN, xytext=(0, -12))
+    axes.set(xscale="log", xlabel=r"gradient norm $|\mathrm{grad}\,F|$")
+    axes.set_ylabel(r"smallest eigenvalue of Hess $F$")
     axes.set_yscale("symlog", linthresh=1.0)
-    axes.set_ylim(3 * smallest.min(), 5.0)
+    axes.set_ylim(3 * min(smallest.min(), -0.3), 5 * max(smallest.max(), 1.0))
     return made
 
 

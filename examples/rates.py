@@ -1,8 +1,9 @@
 r"""How fast it is, and how fast it must be
 
-The measured decay of the excess sharpness $F - F^*$ and of $|\mathrm{grad}\,F|^2$ (solid), and the bounds that are proved
-(dashed): S13 from the start, S4 from where the flow enters the region of S3. Their constants are known before the flow
-starts (S7). Once the flow is near its end both decay at one rate, which the figure compares with the proved ones.
+The measured decay of the excess sharpness $F - F^*$ and of $|\mathrm{grad}\,F|^2$ (solid),
+and the bounds that are proved (dashed): S13 from the start, S4 from where the flow enters
+the region of S3. Their constants are known before the flow starts (S7). Once the flow is
+near its end both decay at one rate, which the figure compares with the proved ones.
 """
 
 import numpy as np
@@ -25,26 +26,28 @@ def figure():
 
 def draw(axes, X):
     """Integrate one flow; draw what was measured and what is proved."""
-    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("sinh(z)", width=10), X, np.linspace(-3.0, 3.0, len(X)))
+    net = mf.TwoLayerNetwork("sinh(z)", width=10)
+    man = mf.ZeroLossManifold(net, X, np.linspace(-3.0, 3.0, len(X)))
     theta = man.random_point(rng=0)
     proved = constants(man, theta)
     sol = mf.sharpness_flow(man, theta, rtol=1e-10)
     excess = sol.sharpness - mf.flattest_point(man).fun
     kept = excess > 1e-9 * excess[0]  # below, F - F* is rounding
     t, excess, squared = sol.t[kept], excess[kept], sol.gradient_norm[kept] ** 2
-    inside = squared <= proved.radius(KAPPA) ** 2
-    entry = np.argmax(inside)
+    entry = np.argmax(squared <= proved.radius(KAPPA) ** 2)
 
     axes.semilogy(t, excess, color=BLUE)
     axes.semilogy(t, squared, color=ORANGE)
     axes.semilogy(t, excess[0] * np.exp(-proved.global_rate() * t), "--", color=BLUE)
-    rate = 2.0 * proved.convexity(KAPPA)
-    axes.semilogy(t[entry:], squared[entry] * np.exp(-rate * (t[entry:] - t[entry])), "--", color=ORANGE)
+    rate, later = 2.0 * proved.convexity(KAPPA), t[entry:]
+    bound = squared[entry] * np.exp(-rate * (later - t[entry]))
+    axes.semilogy(later, bound, "--", color=ORANGE)
     late = t > 0.6 * t[-1]
     measured = -np.polyfit(t[late], np.log(excess[late]), 1)[0]
-    text = f"rate {measured:.2f}, proved {proved.global_rate():.2f} (S13)"
-    label(axes, f"$F - F^*$: {text}", 0.15 * t[-1], squared[0], BLUE)
-    label(axes, rf"$|\mathrm{{grad}}\,F|^2$: proved {rate:.2f} (S4)", 0.15 * t[-1], squared[0] / 12, ORANGE)
+    first = f"$F - F^*$: rate {measured:.2f}, proved {proved.global_rate():.2f} (S13)"
+    second = rf"$|\mathrm{{grad}}\,F|^2$: proved {rate:.2f} (S4)"
+    label(axes, first, 0.15 * t[-1], squared[0], BLUE)
+    label(axes, second, 0.15 * t[-1], squared[0] / 12, ORANGE)
     axes.set(xlabel="flow time $t$", ylim=(None, 20 * squared[0]))
 
 

@@ -1,10 +1,12 @@
 r"""What fails for tanh
 
-For tanh, $\varphi'''$ is negative around 0: assumption A1 fails. Two units and one sample show what becomes of the theorem.
-The dots are the ends of flows from random starts, for labels with $y/m$ between 0 and 1. Above the threshold $1/\sqrt3$
-both units end equal, as S1 says where A1 holds. Below it the point at which they are equal is a local maximum of the
-sharpness (S11), which every flow leaves; where $y/m < 1/2$, one unit saturates. The threshold is the value of $\varphi$ at
-the zero of $\varphi'''$, enclosed by interval arithmetic to the last digit.
+For tanh, $\varphi'''$ is negative around 0: assumption A1 fails. Two units and one sample
+show what becomes of the theorem. The dots are the ends of flows from random starts, for
+labels with $y/m$ between 0 and 1. Above the threshold $1/\sqrt3$ both units end equal, as
+S1 says where A1 holds. Below it the point at which they are equal is a local maximum of the
+sharpness (S11), which every flow leaves; where $y/m < 1/2$, one unit saturates. The
+threshold is the value of $\varphi$ at the zero of $\varphi'''$, enclosed by interval
+arithmetic to the last digit.
 """
 
 import warnings
@@ -20,7 +22,9 @@ def figure():
     """Follow flows from random starts for each label, and draw where they end."""
     made, (axes,) = new_figure("two units, one sample")
     for ratio in np.linspace(0.01, 0.99, 99):
-        man = mf.ZeroLossManifold(mf.TwoLayerNetwork("tanh(z)", width=2), [[1.0]], [2 * ratio])
+        man = mf.ZeroLossManifold(
+            mf.TwoLayerNetwork("tanh(z)", width=2), [[1.0]], [2 * ratio]
+        )
         for seed in range(2):
             axes.plot([ratio, ratio], flow_end(man, seed), ".", color=BLUE, markersize=3)
 
@@ -39,7 +43,9 @@ def figure():
 def flow_end(man, seed):
     """Give the two units' outputs at the end of the flow from a random point."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", mf.errors.AssumptionWarning)  # A1 fails: that is the subject
+        warnings.simplefilter(
+            "ignore", mf.errors.AssumptionWarning
+        )  # A1 fails: that is the subject
         sol = mf.sharpness_flow(man, man.random_point(rng=seed), (0.0, 1e4))
     return np.tanh(man.preactivations(sol.theta[-1])[:, 0])
 

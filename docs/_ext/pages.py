@@ -12,6 +12,7 @@ import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -99,7 +100,7 @@ class Example(SphinxDirective):
     """An example: what it is about, its picture, its program."""
 
     required_arguments = 1
-    option_spec = {"picture": directives.flag}
+    option_spec: ClassVar = {"picture": directives.flag}
 
     def run(self):
         """Run the script, unless the builder shows no pictures."""
@@ -118,13 +119,15 @@ class Example(SphinxDirective):
             return [picture]
         program = source[source.index('"""\n', 4) + 4 :].strip()
         listing = nodes.literal_block(program, program, language="python")
-        return [*parsed(self, text.strip()), picture, nodes.paragraph("", "", nodes.literal("", f"examples/{name}.py")), listing]
+        place = nodes.paragraph("", "", nodes.literal("", f"examples/{name}.py"))
+        return [*parsed(self, text.strip()), picture, place, listing]
 
 
 def parsed(directive, markdown):
     """Give the nodes of Markdown within a page."""
     holder = nodes.container()
-    directive.state.nested_parse(StringList(markdown.splitlines(), source="generated"), directive.content_offset, holder, match_titles=1)
+    lines = StringList(markdown.splitlines(), source="generated")
+    directive.state.nested_parse(lines, directive.content_offset, holder, match_titles=1)
     return holder.children
 
 

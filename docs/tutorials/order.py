@@ -1,8 +1,9 @@
 """T1: on orthogonal samples the units keep their order.
 
 Where the Gram matrix is diagonal, the flow of the features is dz_ji/dt = -s_i C_ji with
-C_ji = (4 s_i phi''(z_ji) - lambda_i(t)) phi'(z_ji). For one sample i this is the same scalar equation for every unit j,
-and solutions of a scalar equation do not cross. No assumption about phi is needed.
+C_ji = (4 s_i phi''(z_ji) - lambda_i(t)) phi'(z_ji). For one sample i this is the same
+scalar equation for every unit j, and solutions of a scalar equation do not cross. No
+assumption about phi is needed.
 """
 
 import numpy as np
@@ -18,18 +19,34 @@ def orthogonality(evidence):
     X = evidence.case.data.X
     G = X @ X.T
     beside = np.abs(G - np.diag(np.diag(G))).max() / np.diag(G).max()
-    return Hypothesis("orthogonal samples", bool(beside < 1e-14), f"largest cosine about {beside:.2g}")
+    return Hypothesis(
+        "orthogonal samples", bool(beside < 1e-14), f"largest cosine about {beside:.2g}"
+    )
 
 
 def measure(evidence):
     """The conclusion: neighbours in the order at the start, followed along the flow."""
     Z = evidence.features  # (k, m, n), along the flow to its end
     order = np.argsort(Z[0], axis=0)
-    gaps = np.diff(np.take_along_axis(Z, order[None], axis=1), axis=1)  # (k, m - 1, n), not negative at the start
+    gaps = np.diff(
+        np.take_along_axis(Z, order[None], axis=1), axis=1
+    )  # (k, m - 1, n), not negative at the start
     tolerance = 10 * RTOL * float(np.abs(Z).max())
-    reason = "ten times the flow's relative tolerance, for errors that add up over its steps"
+    reason = (
+        "ten times the flow's relative tolerance, for errors that add up over its steps"
+    )
     return Measurement(
-        (Check("smallest gap between neighbours", float(gaps.min()), ">=", 0.0, tolerance, reason, gaps.size),)
+        (
+            Check(
+                "smallest gap between neighbours",
+                float(gaps.min()),
+                ">=",
+                0.0,
+                tolerance,
+                reason,
+                gaps.size,
+            ),
+        )
     )
 
 
@@ -49,10 +66,14 @@ def orthogonal_data(n=4, d=9, seed=0):
     rng = np.random.default_rng(seed)
     directions = np.linalg.qr(rng.normal(size=(d, n)))[0].T
     X = np.diag(np.linspace(0.5, 1.5, n)) @ directions
-    return datasets.DataSet("orthogonal", X, rng.normal(scale=3.0, size=n), "random directions")
+    return datasets.DataSet(
+        "orthogonal", X, rng.normal(scale=3.0, size=n), "random directions"
+    )
 
 
 if __name__ == "__main__":
     verdict = STATEMENT.check(Evidence(Case(orthogonal_data(), "z**3 + z", width=8)))
     print(f"{verdict.statement} {verdict.status}: {verdict.reason}")
-    print(f"{verdict.decisive.quantity}: {verdict.decisive.measured:.2g}, tolerance {verdict.decisive.tolerance:.2g}")
+    print(
+        f"{verdict.decisive.quantity}: {verdict.decisive.measured:.2g}, tolerance {verdict.decisive.tolerance:.2g}"
+    )
