@@ -32,7 +32,7 @@ _ENTRIES = (
     Notation("r", "r", "", "a second unit, 1 to $m$"),
     Notation("k", "k", "", "an input, 1 to $d$"),
     Notation("e", "e", "", "a second input, 1 to $d$"),
-    Notation("t", "t", "", "parameter of a curve, 0 at the point in question"),
+    Notation("t", "t", "", "time of the flow; parameter of a curve, 0 at the point in question"),
     Notation("X", "X", "(n, d)", "data, one sample a row"),
     Notation("y", "y", "(n,)", "labels"),
     Notation("Theta", r"\Theta", "(m, d)", "first-layer weights, one unit a row"),

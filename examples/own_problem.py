@@ -5,8 +5,7 @@ mine.npz "sinh(z) + z**3/5"`, with an archive that holds X and y, or a table `mi
 whose last column is y. It prints which assumptions are proved and their constants, enclosed
 by interval arithmetic, and draws the smallest eigenvalue of the Hessian of $F$ along a
 flow. Where $|\mathrm{grad}\,F| \le \kappa\sqrt\mu\,\beta\,s_{\min}$ with $\kappa < 4$
-(shaded, if A1 to A3 hold) it lies above the bound of S3. Elsewhere $F$ need not be convex, and here it is
-not.
+(shaded, if A1 to A3 hold) it lies above the bound of S3. Elsewhere $F$ need not be convex.
 """
 
 import sys
