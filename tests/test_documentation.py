@@ -1,6 +1,7 @@
 """What the pages show is true: their Python runs, their commands exist, their links to files lead somewhere."""
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -50,6 +51,15 @@ def test_the_example_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> N
     assert first.startswith("Stationary")
     assert float(first.split()[-1]) < 1e-8
     assert all(float(number) > 0 for number in second.split())
+
+
+def test_the_statement_of_the_tutorial_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "docs" / "tutorials" / "order.py"), run_name="__main__")
+    printed = capsys.readouterr().out.splitlines()
+    page = (ROOT / "docs" / "tutorials" / "statement.md").read_text(encoding="utf-8")
+    assert printed[0] == "T1 holds: Every hypothesis is met and every check is within its tolerance."
+    assert printed[0] in page
+    assert printed[1].partition(":")[0] in page
 
 
 def test_links_of_the_readme_lead_to_files() -> None:

@@ -17,37 +17,21 @@ from verification.records import Hypothesis, Measurement
 def orthogonality(evidence):
     """The hypothesis: no entry of the Gram matrix beside its diagonal, up to rounding."""
     X = evidence.case.data.X
-    G = X @ X.T
-    beside = np.abs(G - np.diag(np.diag(G))).max() / np.diag(G).max()
-    return Hypothesis(
-        "orthogonal samples", bool(beside < 1e-14), f"largest cosine about {beside:.2g}"
-    )
+    lengths = np.linalg.norm(X, axis=1)
+    cosines = np.abs(X @ X.T) / np.outer(lengths, lengths) - np.eye(len(X))
+    largest = float(cosines.max())
+    return Hypothesis("orthogonal samples", largest < 1e-14, f"largest cosine {largest:.2g}")
 
 
 def measure(evidence):
     """The conclusion: neighbours in the order at the start, followed along the flow."""
-    Z = evidence.features  # (k, m, n), along the flow to its end
+    Z = evidence.features  # (k, m, n): every step, to the end
     order = np.argsort(Z[0], axis=0)
-    gaps = np.diff(
-        np.take_along_axis(Z, order[None], axis=1), axis=1
-    )  # (k, m - 1, n), not negative at the start
+    gaps = np.diff(np.take_along_axis(Z, order[None], axis=1), axis=1)  # (k, m - 1, n)
+    name, smallest = "smallest gap between neighbours", float(gaps.min())
     tolerance = 10 * RTOL * float(np.abs(Z).max())
-    reason = (
-        "ten times the flow's relative tolerance, for errors that add up over its steps"
-    )
-    return Measurement(
-        (
-            Check(
-                "smallest gap between neighbours",
-                float(gaps.min()),
-                ">=",
-                0.0,
-                tolerance,
-                reason,
-                gaps.size,
-            ),
-        )
-    )
+    reason = "ten times the flow's relative tolerance: errors add up over its steps"
+    return Measurement((Check(name, smallest, ">=", 0.0, tolerance, reason, gaps.size),))
 
 
 STATEMENT = Statement(
@@ -57,7 +41,7 @@ STATEMENT = Statement(
     source="this page",
     hypotheses=(orthogonality,),
     measure=measure,
-    blind_spot="Crossings between two steps of the integrator, and gaps smaller than the tolerance.",
+    blind_spot="Crossings between two steps, and gaps smaller than the tolerance.",
 )
 
 
@@ -66,14 +50,12 @@ def orthogonal_data(n=4, d=9, seed=0):
     rng = np.random.default_rng(seed)
     directions = np.linalg.qr(rng.normal(size=(d, n)))[0].T
     X = np.diag(np.linspace(0.5, 1.5, n)) @ directions
-    return datasets.DataSet(
-        "orthogonal", X, rng.normal(scale=3.0, size=n), "random directions"
-    )
+    y = rng.normal(scale=3.0, size=n)
+    return datasets.DataSet("orthogonal", X, y, source="random directions")
 
 
 if __name__ == "__main__":
     verdict = STATEMENT.check(Evidence(Case(orthogonal_data(), "z**3 + z", width=8)))
     print(f"{verdict.statement} {verdict.status}: {verdict.reason}")
-    print(
-        f"{verdict.decisive.quantity}: {verdict.decisive.measured:.2g}, tolerance {verdict.decisive.tolerance:.2g}"
-    )
+    check = verdict.decisive
+    print(f"{check.quantity}: {check.measured:.2g}, tolerance {check.tolerance:.2g}")

@@ -126,7 +126,7 @@ def test_derive_takes_what_interval_arithmetic_proves(
     from derivations import Derivation, UnitFunction
     from verification.commands.derive import enclosed
 
-    monkeypatch.setattr(Derivation, "check", lambda self, *, rng=0: ())  # these take ten seconds, and are tested elsewhere
+    monkeypatch.setattr(Derivation, "check", lambda self, *, rng=0: ())  # slow, and tested elsewhere
     assert cli.main(["derive", "--activation", "sinh(z) + z**3/5", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["enclosed"]["constants"]["rho1"] == ["1", "1.000001"]
