@@ -1,13 +1,16 @@
 """What the pages show is true: their Python runs, their commands exist, their links to files lead somewhere."""
 
+import importlib
 import re
 import runpy
 import shlex
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from manifoldflow import cli
+from manifoldflow import cli, errors
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -71,6 +74,31 @@ def test_links_of_the_readme_lead_to_files() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 100
+
+
+@pytest.fixture
+def directives(monkeypatch: pytest.MonkeyPatch):
+    """The module of the pages' directives, as Sphinx loads it."""
+    pytest.importorskip("sphinx", reason="the pages are built with Sphinx: pip install '.[docs]'")
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_ext"))
+    yield importlib.import_module("pages")
+    sys.modules.pop("pages")
+
+
+def test_a_public_name_without_a_place_is_noticed(directives, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    monkeypatch.setattr(directives, "LOG", SimpleNamespace(warning=lambda text, *names, **rest: said.append(names)))
+    known = [("manifoldflow.sharpness_flow", "", "function")]
+    domain = SimpleNamespace(get_objects=lambda: iter(known))
+    directives.warn_of_missing_names(None, SimpleNamespace(get_domain=lambda name: domain))
+    assert ("manifoldflow", "label_noise_sgd") in said
+    assert ("manifoldflow", "sharpness_flow") not in said
+
+
+def test_the_tree_of_errors_has_every_error(directives) -> None:
+    shown = directives.errors()
+    assert "\n  DataError  (also a ValueError)\n" in shown
+    assert {name for name in errors.__all__ if name.endswith("Error") and name not in shown} == set()
 
 
 def example(command: str) -> list[str]:
