@@ -16,7 +16,7 @@ WITH_ARGS := $(PY) -c 'import os, shlex, sys; os.execv(sys.argv[1], sys.argv[1:]
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help verify test lint types unit docs doctest bench setup clean
+.PHONY: help verify test lint types unit docs doctest bench picture setup clean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -42,13 +42,16 @@ docs: $(VENV)/.dev  ## build docs/_build/html, warnings as errors
 doctest: $(VENV)/.dev  ## run the examples in the documentation
 	$(PY) -m sphinx -q -W -b doctest docs docs/_build/doctest
 
+picture: $(VENV)/.dev  ## draw the README's picture again: docs/_static/collapse.svg
+	$(PY) examples/collapse.py docs/_static/collapse.svg
+
 bench: $(VENV)/.bench  ## compare with other tools; installs them first (ARGS='flow --limit 20', '--help')
 	@$(WITH_ARGS) $(PY) -m benchmarks
 
 setup: $(VENV)/.dev  ## create .venv with everything that the tests need
 
 clean:  ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist *.egg-info report study docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info report study docs/_build docs/_pictures .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up: a stamp is written only after its step has succeeded -------------------------------------------------

@@ -32,7 +32,7 @@ _ENTRIES = (
     Notation("r", "r", "", "a second unit, 1 to $m$"),
     Notation("k", "k", "", "an input, 1 to $d$"),
     Notation("e", "e", "", "a second input, 1 to $d$"),
-    Notation("t", "t", "", "parameter of a curve, 0 at the point in question"),
+    Notation("t", "t", "", "time of the flow; parameter of a curve, 0 at the point in question"),
     Notation("X", "X", "(n, d)", "data, one sample a row"),
     Notation("y", "y", "(n,)", "labels"),
     Notation("Theta", r"\Theta", "(m, d)", "first-layer weights, one unit a row"),
@@ -81,6 +81,10 @@ NOTATION: Mapping[str, Notation] = MappingProxyType({entry.name: entry for entry
 """Every symbol by its name in code."""
 
 
+BAR = r"\vert "
+"""A vertical bar in LaTeX, for where the character means something else."""
+
+
 def notation_table() -> str:
     r"""Write the notation as a Markdown table.
 
@@ -90,5 +94,7 @@ def notation_table() -> str:
     >>> print(notation_table().splitlines()[2])
     | $m$ |  | number of units |
     """
-    rows = [f"| ${entry.latex}$ | {entry.shape} | {entry.meaning} |" for entry in _ENTRIES]
+    # A bar would end the cell, within a formula too.
+    cells = [(f"${entry.latex}$", entry.shape, entry.meaning) for entry in _ENTRIES]
+    rows = [f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |" for row in cells]
     return "\n".join(["| symbol | shape | meaning |", "|---|---|---|", *rows])

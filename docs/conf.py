@@ -1,11 +1,14 @@
 """Sphinx configuration. Pages need no network and no script for formulas: MathML, with the font beside them."""
 
+import sys
 from pathlib import Path
 
 from docutils import nodes
 
 import manifoldflow
 from derivations.report import mathml
+
+sys.path.insert(0, str(Path(__file__).with_name("_ext")))
 
 project = "manifoldflow"
 author = "manifoldflow developers"
@@ -18,13 +21,14 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
     "sphinx.ext.napoleon",
+    "pages",
 ]
-exclude_patterns = ["_build", "_static", "_style"]  # tables in _static are included by pages
+exclude_patterns = ["_build", "_ext", "_static", "_style"]  # tables in _static are included by pages
 html_theme = "furo"
 html_title = f"manifoldflow {version}"
 html_math_renderer = "mathml"
 html_static_path = ["_style", str(Path(mathml.__file__).with_name("maths.woff2"))]
-html_css_files = ["formulas.css"]
+html_css_files = ["formulas.css", "pages.css"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3  # links such as page.md#heading are checked
@@ -61,6 +65,20 @@ def plain_bars(app, what, name, obj, options, lines):
             literal = indent
 
 
+COLON = "\ue000"  # of a private use area: no docstring has it
+
+
+def hide_colon(app, what, name, obj, options, lines):
+    """Keep Napoleon from taking "A number: which one" for a type and a description, in a property's first line."""
+    if what in {"attribute", "property"} and lines:
+        lines[0] = lines[0].replace(": ", COLON)
+
+
+def show_colon(app, what, name, obj, options, lines):
+    """Undo `hide_colon`."""
+    lines[:] = [line.replace(COLON, ": ") for line in lines]
+
+
 def inline_formula(writer, node):
     """A formula in running text."""
     writer.body.append(mathml.mathml(node.astext()))
@@ -74,6 +92,8 @@ def displayed_formula(writer, node):
 
 
 def setup(app):
-    """Register the hooks; 900 runs the first after Napoleon, which rewrites the sections."""
+    """Register the hooks around Napoleon, which rewrites the sections at priority 500."""
+    app.connect("autodoc-process-docstring", hide_colon, priority=100)
     app.connect("autodoc-process-docstring", plain_bars, priority=900)
+    app.connect("autodoc-process-docstring", show_colon, priority=901)
     app.add_html_math_renderer("mathml", (inline_formula, None), (displayed_formula, None))

@@ -127,6 +127,7 @@ def test_the_source_archive_can_be_tested_and_documented(built: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     build = {"Makefile", "setup.py", "pyproject.toml", "LICENSE", "CITATION.cff", ".ci/run"}
     fonts = {"derivations/report/maths.woff2", "derivations/report/FONT.md", "tools/make_font.py"}
+    pages = {"examples/collapse.py", "docs/_ext/pages.py", "docs/_static/collapse.svg", "docs/tutorials/order.py"}
     rest = {"docs/conf.py", "tests/conftest.py", "tools/make_digits.py", "manifoldflow/data/digits.csv"}
-    wanted = build | fonts | rest
+    wanted = build | fonts | pages | rest
     assert wanted - names == set()

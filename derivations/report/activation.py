@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from sympy import Abs, CRootOf, Expr, Symbol, exp, oo, radsimp, simplify
 
-from derivations.analysis.assumptions import Assumptions, Extremum, Interval, assumptions, derivatives
+from derivations.analysis.assumptions import Assumptions, Extremum, Interval, assumptions, derivatives, functions
 from derivations.analysis.closed import LEVEL, confinement, inverse
+from derivations.analysis.enclosed import Enclosed
 from derivations.analysis.roots import number
 from derivations.checks.constants import check_constants
 from derivations.errors import DerivationError
@@ -23,27 +24,26 @@ _SHORT = 30
 """Operations; a number that needs more is shown by its digits."""
 
 
-def activation_blocks(unit: UnitFunction) -> Iterator[Block]:
+def activation_blocks(unit: UnitFunction, enclosed: Enclosed | None = None) -> Iterator[Block]:
     """Derivatives, assumptions and constants of a unit a phi(z)."""
     yield Heading(1, spans("The activation"), "sec-activation")
     yield Paragraph(spans(r"The unit is $\psi = a\, \phi(z)$. Its derivatives, by SymPy:"))
     yield from _derivatives(unit)
     found = assumptions(unit)
     yield Heading(2, spans("Where the assumptions hold"), "sec-assumptions")
-    yield from _assumptions(found)
+    yield Paragraph(spans(_ASSUMPTIONS))
+    yield Paragraph(spans(_where(found) if enclosed is None else _proved(found, enclosed)))
     if found.extrema:
         yield Heading(2, spans("The constants"), "sec-constants")
         yield from _constants(found)
+    elif enclosed is not None:
+        yield Heading(2, spans("The constants"), "sec-constants")
+        yield from _bounds(unit, enclosed)
 
 
 def _derivatives(unit: UnitFunction) -> Iterator[Block]:
     for order, expr in enumerate(derivatives(unit)):
         yield relation(ActivationDerivative(order, unit.z), "==", expr, f"eq-phi{order}")
-
-
-def _assumptions(found: Assumptions) -> Iterator[Block]:
-    yield Paragraph(spans(_ASSUMPTIONS))
-    yield Paragraph(spans(_where(found)))
 
 
 _ASSUMPTIONS = (
@@ -81,6 +81,28 @@ def _undecided(found: Assumptions) -> str:
         rf"Nothing is proved about A1 here: {found.reason} (241 points from -6 to 6). There $\phi'$ and $\phi'''$ "
         f"{positive}. No constants are given."
     )
+
+
+def _proved(found: Assumptions, enclosed: Enclosed) -> str:
+    """What is proved where nothing is decided exactly."""
+    return (
+        rf"Nothing is decided exactly about A1: {found.reason}. Interval arithmetic ({enclosed.arithmetic}) proves that "
+        rf"$\phi'$ and $\phi'''$ are positive on all of ${enclosed.latex}$; nothing is known beyond. The statements below "
+        "apply to flows whose pre-activations stay there."
+    )
+
+
+def _bounds(unit: UnitFunction, enclosed: Enclosed) -> Iterator[Block]:
+    """The constants between proved bounds."""
+    text = rf"Each constant is the infimum of a function over ${enclosed.latex}$, proved to lie between two numbers."
+    yield Paragraph(spans(text))
+    rows = [_bound(name, functions(unit)[name], *ends) for name, ends in enclosed.constants.items()]
+    yield Table(tuple(map(spans, ("constant", "function", "at least", "at most"))), tuple(rows))
+
+
+def _bound(name: str, function: Expr, low: str, high: str) -> tuple[Spans, ...]:
+    cells = (f"${NOTATION[name].latex}$", rf"$\displaystyle {latex(function)}$", f"${low}$", f"${high}$")
+    return tuple(map(spans, cells))
 
 
 def interval_latex(interval: Interval) -> str:

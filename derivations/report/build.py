@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from sympy import Symbol
 
+from derivations.analysis.enclosed import Enclosed
 from derivations.checks.result import CheckResult
 from derivations.derivation import Derivation
 from derivations.printing import latex
@@ -15,6 +17,7 @@ from derivations.report.appendix import check_blocks, kernel_blocks, notation_bl
 from derivations.report.derived import record_blocks
 from derivations.report.document import Block, Document, Heading, Paragraph, spans
 from derivations.report.layout import relation
+from derivations.report.linking import linked
 from derivations.report.statements import NUMBERS, closed_forms, note, overview
 from derivations.rules import convexity, loss, manifold, theorems
 
@@ -52,6 +55,7 @@ def build(
     kernel: str = "",
     command: str = "",
     versions: Mapping[str, str] | None = None,
+    enclosed: Enclosed | None = None,
 ) -> Document:
     """Build the report of a derivation.
 
@@ -61,6 +65,7 @@ def build(
         kernel: The generated source, where there is one.
         command: The command that makes the report again.
         versions: Versions of what computed it, by name.
+        enclosed: What was proved of the activation by interval arithmetic, where its signs are not decided exactly.
 
     Raises:
         DerivationError: a reference leads nowhere.
@@ -69,8 +74,30 @@ def build(
     >>> build(derive_general(separable=True)).title
     'Derivation for a generic activation phi(z)'
     """
-    blocks = _blocks(derivation, checks, kernel, command, versions or {})
-    return Document(title(derivation), tuple(blocks))
+    subject = _Subject(derivation, checks, enclosed)
+    blocks = [*_derived(subject)]
+    if kernel:
+        blocks += kernel_blocks(derivation, kernel)
+    if checks:
+        blocks += check_blocks(checks, subject.names)
+    blocks += notation_blocks()
+    if command:
+        blocks += origin_blocks(command, versions or {})
+    return Document(title(derivation), tuple(map(linked, blocks)))
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What a report is about, with all that was found out about it."""
+
+    derivation: Derivation
+    checks: tuple[CheckResult, ...]
+    enclosed: Enclosed | None
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The title of every record by its name."""
+        return {record.name: record.title for record in self.derivation.records}
 
 
 def title(derivation: Derivation) -> str:
@@ -84,44 +111,36 @@ def title(derivation: Derivation) -> str:
     ) if derivation.p else "Derivation for a generic unit psi(z; a)"
 
 
-def _blocks(
-    derivation: Derivation, checks: tuple[CheckResult, ...], kernel: str, command: str, versions: Mapping[str, str]
-) -> Iterator[Block]:
-    names = {record.name: record.title for record in derivation.records}
-    yield from _opening(derivation, frozenset(names))
+def _derived(subject: _Subject) -> Iterator[Block]:
+    """The overview, and every record in its part."""
+    names = subject.names
+    yield from _opening(subject)
     for heading, anchor, text, rules in _PARTS:
-        chosen = [derivation[rule.__name__] for rule in rules if rule.__name__ in names]
+        chosen = [subject.derivation[rule.__name__] for rule in rules if rule.__name__ in names]
         if anchor == "part-theorems":
-            yield from _activation(derivation)
+            yield from _activation(subject)
         if chosen:
             yield Heading(1, spans(heading), anchor)
             yield Paragraph(spans(text))
         for record in chosen:
-            yield from _record(record, derivation, checks, names)
-    if kernel:
-        yield from kernel_blocks(derivation, kernel)
-    if checks:
-        yield from check_blocks(checks, names)
-    yield from notation_blocks()
-    if command:
-        yield from origin_blocks(command, versions)
+            yield from _record(record, subject)
 
 
-def _record(
-    record: Record, derivation: Derivation, checks: tuple[CheckResult, ...], names: Mapping[str, str]
-) -> Iterator[Block]:
-    own = tuple(check for check in checks if check.record == record.name)
-    yield from record_blocks(record, derivation.unit, own, names, NUMBERS)
-    yield from note(record.name, derivation.unit, derivation.p)
+def _record(record: Record, subject: _Subject) -> Iterator[Block]:
+    derivation = subject.derivation
+    own = tuple(check for check in subject.checks if check.record == record.name)
+    yield from record_blocks(record, derivation.unit, own, subject.names, NUMBERS)
+    yield from note(record.name, derivation.unit, derivation.p, subject.enclosed)
     if derivation.unit is not None:
         yield from closed_forms(record.name, derivation.unit)
 
 
-def _opening(derivation: Derivation, names: frozenset[str]) -> Iterator[Block]:
+def _opening(subject: _Subject) -> Iterator[Block]:
+    derivation = subject.derivation
     yield Heading(1, spans("Overview"), "sec-overview")
     yield from _subject(derivation)
     yield Paragraph(spans("Which statements about the flow of steepest descent of the sharpness apply:"))
-    yield from overview(derivation.unit, derivation.p, names)
+    yield from overview(derivation.unit, derivation.p, frozenset(subject.names), subject.enclosed)
     if derivation.unit is None or derivation.unit.phi is None:
         yield Heading(2, spans("Assumptions"), "sec-assumptions")
         yield Paragraph(
@@ -147,6 +166,7 @@ def _subject(derivation: Derivation) -> Iterator[Block]:
     yield relation(Symbol(r"\psi", real=True), "==", unit.psi)
 
 
-def _activation(derivation: Derivation) -> Iterator[Block]:
-    if derivation.unit is not None and derivation.unit.phi is not None:
-        yield from activation_blocks(derivation.unit)
+def _activation(subject: _Subject) -> Iterator[Block]:
+    unit = subject.derivation.unit
+    if unit is not None and unit.phi is not None:
+        yield from activation_blocks(unit, subject.enclosed)

@@ -106,7 +106,8 @@ def _span(span: Span, numbers: Numbers) -> str:
         return f"<code>{escape(span.text)}</code>"
     if isinstance(span, Reference):
         shown = _spans(span.content, numbers) or numbers.get(span.target, span.target)
-        return f'<a href="#{span.target}">{shown}</a>'
+        kind = ' class="symbol"' if span.target.startswith("symbol-") else ""
+        return f'<a{kind} href="#{span.target}">{shown}</a>'
     return escape(span.text)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from derivations.analysis.assumptions import Assumptions, assumptions
+from derivations.analysis.enclosed import Enclosed
 from derivations.blocks import Block, components
 from derivations.checks.result import CheckResult
 from derivations.derivation import Derivation
@@ -23,6 +25,7 @@ def machine_readable(
     kernel: str = "",
     command: str = "",
     versions: Mapping[str, str] | None = None,
+    enclosed: Enclosed | None = None,
 ) -> str:
     """Write a derivation as JSON; numbers that are not finite become null.
 
@@ -43,7 +46,10 @@ def machine_readable(
             for x in derivation.pointwise
         ],
         "assumptions": _assumptions(assumptions(unit)) if unit and unit.phi is not None else None,
-        "statements": {x.id: {"record": x.record, "verdict": verdict(x, unit, derivation.p)} for x in STATEMENTS},
+        "enclosed": asdict(enclosed) if enclosed else None,
+        "statements": {
+            x.id: {"record": x.record, "verdict": verdict(x, unit, derivation.p, enclosed)} for x in STATEMENTS
+        },
         "kernel": kernel,
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

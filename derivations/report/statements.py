@@ -9,6 +9,7 @@ from sympy import Expr, Symbol, exp, radsimp, simplify
 
 from derivations.analysis.assumptions import Assumptions, assumptions, derivatives
 from derivations.analysis.closed import LEVEL
+from derivations.analysis.enclosed import Enclosed
 from derivations.analysis.roots import number
 from derivations.printing import latex
 from derivations.report.activation import (
@@ -54,22 +55,24 @@ NUMBERS = {
 """The number of the statement that a record belongs to."""
 
 
-def overview(unit: UnitFunction | None, p: int, records: frozenset[str]) -> Iterator[Block]:
+def overview(
+    unit: UnitFunction | None, p: int, records: frozenset[str], enclosed: Enclosed | None = None
+) -> Iterator[Block]:
     """A table of the statements with what the report says of each."""
     header = tuple(map(spans, ("statement", "needs", "for this unit", "formula")))
-    rows = tuple(_row(statement, unit, p, records) for statement in STATEMENTS)
+    rows = tuple(_row(statement, verdict(statement, unit, p, enclosed), records) for statement in STATEMENTS)
     yield Table(header, rows)
 
 
-def _row(statement: Statement, unit: UnitFunction | None, p: int, records: frozenset[str]) -> tuple[Spans, ...]:
+def _row(statement: Statement, said: str, records: frozenset[str]) -> tuple[Spans, ...]:
     known = statement.record in records
     link = f"[](#eq-{statement.record})" if known else "none"
     needs = ", ".join(statement.needs) or "nothing"
-    cells = (f"{statement.id}, {statement.title}", needs, verdict(statement, unit, p), link)
+    cells = (f"{statement.id}, {statement.title}", needs, said, link)
     return tuple(map(spans, cells))
 
 
-def verdict(statement: Statement, unit: UnitFunction | None, p: int) -> str:
+def verdict(statement: Statement, unit: UnitFunction | None, p: int, enclosed: Enclosed | None = None) -> str:
     """Whether a statement applies to a unit, and why not."""
     if not statement.needs:
         return "applies"
@@ -79,17 +82,17 @@ def verdict(statement: Statement, unit: UnitFunction | None, p: int) -> str:
         return "applies where what it needs holds"
     if unit.phi is None:
         return r"does not apply: the unit is not of the form $a\, \phi(z)$"
-    return _activation_verdict(statement, assumptions(unit))
+    return _activation_verdict(statement, assumptions(unit), enclosed)
 
 
-def _activation_verdict(statement: Statement, found: Assumptions) -> str:
+def _activation_verdict(statement: Statement, found: Assumptions, enclosed: Enclosed | None) -> str:
     if "A1" not in statement.needs:
         return "applies"
+    data = " for independent samples" if "A2" in statement.needs else ""
     if not found.exact:
-        return "not decided: see [the assumptions](#sec-assumptions)"
+        return _enclosed_verdict(statement, enclosed, data)
     if found.interval is None:
         return f"does not apply: A1 holds nowhere, because {found.reason}"
-    data = " for independent samples" if "A2" in statement.needs else ""
     if found.everywhere:
         return f"applies{data}"
     inside = f"applies{data} while all pre-activations stay in [an interval where A1 holds](#sec-assumptions)"
@@ -98,11 +101,17 @@ def _activation_verdict(statement: Statement, found: Assumptions) -> str:
     return f"does not apply around $z = 0$, because $\\phi'$ and $\\phi'''$ are not both positive there; {inside}"
 
 
-def note(record: str, unit: UnitFunction | None, p: int) -> Iterator[Block]:
+def _enclosed_verdict(statement: Statement, enclosed: Enclosed | None, data: str) -> str:
+    if enclosed is None or ("A3" in statement.needs and not enclosed.normal):
+        return "not decided: see [the assumptions](#sec-assumptions)"
+    return rf"applies{data} while all pre-activations stay in ${enclosed.latex}$: [proved there](#sec-assumptions)"
+
+
+def note(record: str, unit: UnitFunction | None, p: int, enclosed: Enclosed | None = None) -> Iterator[Block]:
     """Whether the statement that a record belongs to applies to the unit."""
     found = next((x for x in STATEMENTS if x.id == NUMBERS.get(record)), None)
     if found is not None and found.needs:
-        yield Paragraph(spans(f"{found.id} {verdict(found, unit, p)}."))
+        yield Paragraph(spans(f"{found.id} {verdict(found, unit, p, enclosed)}."))
     elif found is not None:
         yield Paragraph(spans(_CONSERVATION))
 

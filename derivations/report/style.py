@@ -30,6 +30,7 @@ h2 .number, h3 .number, h4 .number { color: var(--soft); font-weight: 400; margi
 p { margin: 0.6rem 0; }
 a { color: var(--link); text-decoration: none; }
 a:hover, a:focus { text-decoration: underline; }
+a.symbol { color: inherit; }
 math { font-family: "Manifoldflow Maths", math; font-size: 1.04em; }
 math:not([display]) { padding-right: 0.08em; }
 code, pre { font: 0.86em/1.45 ui-monospace, SFMono-Regular, "DejaVu Sans Mono", Menlo, monospace; }

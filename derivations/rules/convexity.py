@@ -177,7 +177,7 @@ def global_rate(setting: Setting, records: Records) -> Record:
         statement=(
             r"Under A1 and A2 the gradient controls $F - F_\star$ from every start; $\rho_1$ bounds "
             r"$\phi'$ and $\gamma$ bounds $\phi''' / \phi'$ from below on the interval in which the pre-activations "
-            r"stay. So $F - F_\star$ falls at least as fast as $e^{-c t}$, with $c$ what multiplies $F - F_\star$ here."
+            r"stay. So $F - F_\star$ falls exponentially, at least at the rate by which it is multiplied here."
         ),
         left=sym.display(r"|\mathrm{grad}\, F|^2"),
         relation=">=",

@@ -3,6 +3,7 @@
 A certificate is proved or says why not; see `docs/certificates.md` for what each rests on.
 """
 
+from .activation import ActivationEnclosure, enclose_activation
 from .constants import ConstantsEnclosure, enclose_constants
 from .curvature import HessianBound, convex_radius, hessian_lower_bound
 from .disagreement import DisagreeingPoint, disagreeing_critical_point
@@ -15,6 +16,7 @@ from .saddle import NegativeCurvature, negative_curvature
 from .survey import Survey, survey
 
 __all__ = [
+    "ActivationEnclosure",
     "Certificate",
     "ConstantsEnclosure",
     "DisagreeingPoint",
@@ -29,6 +31,7 @@ __all__ = [
     "Thresholds",
     "convex_radius",
     "disagreeing_critical_point",
+    "enclose_activation",
     "enclose_constants",
     "enclose_flattest_point",
     "exact_zero_loss_point",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from derivations import UnitFunction
+
 from ..assumptions import confinement
 from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
@@ -111,18 +113,18 @@ def enclose_constants(
     ball = Ball.around(manifold, theta, positive_number("start_radius", start_radius, allow_zero=True))
     chosen = arithmetic_named(arithmetic, bits)
     bound, confined = _confinement(ball, chosen)
-    (rho1, rho2), beta, quotient = _extrema(ball, bound, chosen)
+    (rho1, rho2), beta, quotient = extrema(manifold.network.unit, bound, chosen)
     data = ball.data
     certificates = (
-        _positive_slopes(rho1, rho2, _place(bound, confined.proved), chosen),
+        positive_slopes(rho1, rho2, _place(bound, confined.proved), chosen),
         _independence(ball),
-        _normality(beta, rho1, rho2, chosen),
+        normality(beta, rho1, rho2, chosen),
         confined,
     )
     squares = data.a.power(2)
     return ConstantsEnclosure(
         interval=bound, confined=confined.proved, start_radius=ball.radius, rho1=rho1.value, rho2=rho2.value,
-        beta=_largest_beta(beta), ratio=_NOTHING if quotient is None else quotient.value, mu=data.mu,
+        beta=largest_beta(beta), ratio=_NOTHING if quotient is None else quotient.value, mu=data.mu,
         s_min=smallest(data.s), weight=smallest(squares), sharpness=Enclosure.of(ball.sharpness),
         certificates=certificates,
     )  # fmt: skip
@@ -154,18 +156,17 @@ def _confinement(ball: Ball, chosen: Arithmetic) -> tuple[tuple[float, float], C
 # --- extrema --------------------------------------------------------------------------------------
 
 
-def _extrema(
-    ball: Ball, bound: tuple[float, float], chosen: Arithmetic
+def extrema(
+    unit: UnitFunction, bound: tuple[float, float], chosen: Arithmetic
 ) -> tuple[tuple[Minimum, Minimum], Minimum | None, Minimum | None]:
     """Minima of phi' and phi''', and where the denominators are positive those that beta and the ratio come from."""
-    unit = ball.data.manifold.network.unit
     slopes = minimum(derivative(unit, 1), *bound, chosen), minimum(derivative(unit, 3), *bound, chosen)
     rising, bending = (found.value.is_positive for found in slopes)
     beta = maximum_size(tilt(unit), *bound, chosen) if rising and bending else None
     return slopes, beta, minimum(ratio(unit), *bound, chosen) if rising else None
 
 
-def _largest_beta(found: Minimum | None) -> Enclosure:
+def largest_beta(found: Minimum | None) -> Enclosure:
     """1 / max |phi''/(phi'^2 phi''')|; infinite where phi'' = 0."""
     if found is None or found.value.low == -INF:
         return Enclosure(0.0, 0.0 if found is None else INF)
@@ -179,7 +180,7 @@ def _place(bound: tuple[float, float], confined: bool) -> str:
     return f"on [{bound[0]!r}, {bound[1]!r}]" + ("" if confined else ", where the start is")
 
 
-def _positive_slopes(rho1: Minimum, rho2: Minimum, place: str, chosen: Arithmetic) -> Certificate:
+def positive_slopes(rho1: Minimum, rho2: Minimum, place: str, chosen: Arithmetic) -> Certificate:
     """A1."""
     values = rho1.value, rho2.value
     if all(value.is_positive for value in values):
@@ -206,13 +207,13 @@ def _independence(ball: Ball) -> Certificate:
     return Certificate("A2", False, "mu > 0", reason, arithmetic)
 
 
-def _normality(beta: Minimum | None, rho1: Minimum, rho2: Minimum, chosen: Arithmetic) -> Certificate:
+def normality(beta: Minimum | None, rho1: Minimum, rho2: Minimum, chosen: Arithmetic) -> Certificate:
     """A3."""
     claim = "beta |phi''| <= phi'^2 phi''' with a beta > 0"
     if beta is None:
         failing = rho2 if rho1.value.is_positive else rho1
         return Certificate("A3", False, claim, failing.why_not_positive(), chosen.description)
-    found = _largest_beta(beta)
+    found = largest_beta(beta)
     if found.is_positive:
         size = "any beta" if found.low == INF else f"beta = {found}"
         return Certificate("A3", True, f"beta |phi''| <= phi'^2 phi''' with {size}", "", chosen.description)

@@ -54,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="manifoldflow",
         description="Sharpness-minimising flows: check theorems, read derivations, run the solvers.",
+        epilog="Every command works without arguments and has --help with an example. First: manifoldflow verify. "
+        "Data are a file .npz with X and y, or .csv whose last column is y; formulas are parsed, never run.",
     )
     top.add_argument("--version", action="version", version=_version())
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")

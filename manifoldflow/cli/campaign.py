@@ -16,6 +16,11 @@ from .values import count, natural
 if TYPE_CHECKING:
     from verification.campaign import Campaign, Standing
 
+EXAMPLE = """\
+manifoldflow campaign
+The example, 152 tasks in some seconds: verdicts over data, activations and
+seeds, kept in example.sqlite. The same command again does only the rest."""
+
 # As in `verification.campaign.export`, which --help does not load; a test compares.
 FORMATS = ("csv", "json", "parquet")
 USAGE = """manifoldflow campaign [FILE] [--dry-run] [--database DB] [--processes N | --scheduler ADDRESS]
@@ -28,7 +33,7 @@ USAGE = """manifoldflow campaign [FILE] [--dry-run] [--database DB] [--processes
 
 def add(commands: Any) -> None:
     """Name the options."""
-    command = add_command(commands, "campaign", "run many tasks from one description, and look at their results", run)
+    command = add_command(commands, "campaign", "run many tasks from one description, and look at their results", run, EXAMPLE)
     command.usage = USAGE
     command.add_argument(
         "words", nargs="*", metavar="FILE",

@@ -9,10 +9,17 @@ from typing import Any
 from .options import ACTIVATION, add_command
 from .values import names, natural
 
+EXAMPLE = """\
+manifoldflow derive --activation "c*tanh(z)" --own c --out report --format html,tex
+report/derivation.html and .tex: each formula with its steps, its reasons
+and the checks that it passed. Without --out the derivation is printed as
+Markdown."""
+
 
 def add(commands: Any) -> None:
     """Name the options."""
-    command = add_command(commands, "derive", "derive everything from a unit function; check every formula", run)
+    text = "derive everything from a unit function; check every formula"
+    command = add_command(commands, "derive", text, run, EXAMPLE)
     formula = f"in z, and in a and --own; parsed, never run (default: {ACTIVATION})"
     command.add_argument("--activation", default=ACTIVATION, metavar="FORMULA", help=formula)
     own = "comma-separated scalars that each unit trains, such as c"

@@ -8,10 +8,15 @@ from typing import Any
 
 from .options import add_command, add_problem, make_case, show
 
+EXAMPLE = """\
+manifoldflow flow --data mine.npz --activation "sinh(z)" --out flow
+The sharpness at the start and at the end next to the least possible;
+flow/flow.npz has every step."""
+
 
 def add(commands: Any) -> None:
     """Name the options."""
-    command = add_command(commands, "flow", "follow the sharpness flow to a stationary point", run)
+    command = add_command(commands, "flow", "follow the sharpness flow to a stationary point", run, EXAMPLE)
     add_problem(command)
     command.add_argument("--out", type=Path, metavar="DIR", help="write flow.npz and plots there")
 

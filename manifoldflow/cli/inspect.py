@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from .options import add_command, add_problem, make_case, show
+from .options import add_command, add_problem, make_case, show, write_numbers
+
+EXAMPLE = """\
+manifoldflow inspect --data mine.npz --activation "z**3 + z"
+Constants between proved bounds, each assumption with its proof or why there
+is none, and the statements that apply. It integrates nothing and takes
+seconds: run it before verify."""
 
 
 def add(commands: Any) -> None:
     """Name the options."""
-    command = add_command(commands, "inspect", "say which assumptions are proved and which statements apply", run)
+    text = "say which assumptions are proved and which statements apply"
+    command = add_command(commands, "inspect", text, run, EXAMPLE)
     add_problem(command)
+    command.add_argument("--out", type=Path, metavar="DIR", help="write inspect.json there")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Assumptions and constants of one problem."""
     from verification.commands.inspect import inspect
 
-    return show(arguments, *inspect(make_case(arguments)))
+    text, numbers = inspect(make_case(arguments))
+    if arguments.out is not None:
+        write_numbers(arguments.out / "inspect.json", numbers)
+    return show(arguments, text, numbers)

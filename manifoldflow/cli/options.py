@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from .values import count, natural
@@ -17,9 +19,18 @@ INTERRUPTED = 130
 ACTIVATION, DATA, WIDTH = "z**3 + z", "digits", 10
 
 
-def add_command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
-    """The sub-parser of a command: its name, what it does in one line, and the function that does it."""
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+def add_command(commands: Any, name: str, text: str, run: Any, example: str) -> argparse.ArgumentParser:
+    """The sub-parser of a command: its name, what it does in one line, the function that does it, and an example.
+
+    The example is a command and, on lines of its own, what to make of what it prints.
+    """
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"example:\n{indent(example, '  ')}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.set_defaults(run=run)
     return command
 
@@ -55,6 +66,14 @@ def show(arguments: argparse.Namespace, text: str, numbers: dict[str, Any]) -> i
 
     print(as_json(numbers) if arguments.json else text)
     return 0
+
+
+def write_numbers(path: Path, numbers: dict[str, Any]) -> None:
+    """Write the numbers that --json prints to a file, whole or not at all."""
+    from verification.files import write_text
+    from verification.results import as_json
+
+    print(f"wrote {write_text(path, as_json(numbers))}", file=sys.stderr)
 
 
 def command_line(arguments: argparse.Namespace, more: Sequence[str] = ("statements",)) -> str:

@@ -16,9 +16,16 @@ NOISES = ("none", "rademacher", "gaussian", "uniform")
 SCHEDULES = ("constant", "linear", "cosine")
 
 
+EXAMPLE = """\
+manifoldflow sgd --noise-std 0.3 --steps 1000000 --runs 4 --checkpoint run.npz --out sgd
+The sharpness of each run, pulled back to the zero-loss manifold, next to
+that of the flow at the same time. A killed run goes on from run.npz when
+the command is given again."""
+
+
 def add(commands: Any) -> None:
     """Name the options."""
-    command = add_command(commands, "sgd", "simulate label-noise SGD and compare it with the flow", run)
+    command = add_command(commands, "sgd", "simulate label-noise SGD and compare it with the flow", run, EXAMPLE)
     add_problem(command)
     _add_scheme(command)
     command.add_argument("--steps", type=count, default=200_000, metavar="K", help="default: 200000")

@@ -9,10 +9,16 @@ from typing import Any
 
 from .options import add_command, add_problem, command_line, progress_line, report_progress
 
+EXAMPLE = """\
+manifoldflow study --data synthetic --parts order --out study
+The distance of SGD from the flow at several step sizes, and its order with
+an interval: 1 where S9 is right."""
+
 
 def add(commands: Any) -> None:
     """Name the options."""
-    command = add_command(commands, "study", "measure how SGD approaches the flow (S9), and larger steps (S14)", run)
+    text = "measure how SGD approaches the flow (S9), and larger steps (S14)"
+    command = add_command(commands, "study", text, run, EXAMPLE)
     add_problem(command, data=None)
     command.add_argument(
         "--full", action="store_true", help="the sizes of docs/study.md, some ten minutes; otherwise about one"

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     from verification.results import VerificationReport
 
 
+EXAMPLE = """\
+manifoldflow verify --data mine.npz --activation "sinh(z)" --out report
+A line a statement: verdict, measured number, bound, margin.
+report/index.html has the plots, and what each test would not notice. Exit
+code 0: nothing fails and something holds."""
+
+
 def add(commands: Any) -> None:
     """Name the options."""
-    command = add_command(commands, "verify", "test the statements and write a report", run)
+    command = add_command(commands, "verify", "test the statements and write a report", run, EXAMPLE)
     add_problem(command, data=None, activation=None)
     command.add_argument("--statements", metavar="IDS", help="comma-separated, such as S1,S3 (default: all)")
     command.add_argument(

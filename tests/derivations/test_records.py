@@ -137,6 +137,7 @@ def test_two_derivations_of_one_unit_are_equal():
 
 def test_the_notation_table_has_every_symbol_once():
     rows = notation_table().split("\n")
+    assert all(row.count("|") == 4 for row in rows)  # a bar within a formula would end the cell
     assert len(rows) == len(NOTATION) + 2
     assert all(row.startswith(("| ", "|-")) for row in rows)
     assert len({entry.latex for entry in NOTATION.values()}) == len(NOTATION)

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from sympy import Add, Integer, Mul, Symbol, symbols
 
 from derivations import NOTATION, DerivationError, UnitFunction, derive, derive_general
+from derivations.analysis.enclosed import Enclosed
 from derivations.checks.result import unchecked, verdict
 from derivations.parser import parse_formula
 from derivations.report import build, html, machine_readable, markdown, notebook, pdf, tex
 from derivations.report.checks_text import outcome
 from derivations.report.derived import specialised
-from derivations.report.document import Document, Formula, Heading, Listing, Paragraph, Table, spans
+from derivations.report.document import Document, Formula, Heading, Listing, Maths, Paragraph, Reference, Table, spans
 from derivations.report.layout import MAX_LINES, relation, width
 from derivations.report.mathml import mathml
 from derivations.report.statements import STATEMENTS
@@ -56,6 +57,10 @@ def document(name: str) -> Document:
 
 
 NAMES = [*UNITS, "general0", "general2"]
+
+
+BOUNDS = {"rho1": ("1.1", "1.2"), "rho2": ("2", "2.1"), "gamma": ("0.5", "0.6")}
+ENCLOSED = Enclosed(-2.0, 2.0, BOUNDS, "float64 intervals")
 
 
 # --- formulas -----------------------------------------------------------------------------------------------------
@@ -182,6 +187,30 @@ def test_the_report_is_complete(name):
 def test_what_is_said_of_each_statement(name, statement, said):
     (found,) = [x for x in STATEMENTS if x.id == statement]
     assert said in applies(found, UNITS[name], UNITS[name].p)
+
+
+def test_what_interval_arithmetic_proved_is_said_and_no_more():
+    derivation = derive(UNITS["undecided"])
+    text = markdown(build(derivation, enclosed=ENCLOSED))
+    assert "proves that" in text
+    assert r"$`\left[-2, 2\right]`$" in text
+    assert "| $`\\rho_1`$ |" in text
+    by_id = {x.id: applies(x, derivation.unit, 0, ENCLOSED) for x in STATEMENTS}
+    assert "proved there" in by_id["S1"]
+    assert "not decided" in by_id["S3"]  # A3 was not proved
+    normal = replace(ENCLOSED, constants={**ENCLOSED.constants, "beta": ("1", "2")})
+    assert all("proved there" in applies(x, derivation.unit, 0, normal) for x in STATEMENTS if x.needs)
+    assert json.loads(machine_readable(derivation, enclosed=normal))["enclosed"]["constants"]["beta"] == ["1", "2"]
+    assert "proves that" not in markdown(build(derivation))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_symbols_in_running_text_lead_to_the_notation(name):
+    paragraphs = [block.content for block in document(name).blocks if isinstance(block, Paragraph)]
+    links = [x for content in paragraphs for x in content if isinstance(x, Reference) and "symbol-" in x.target]
+    assert len({link.target for link in links}) > 5
+    alone = [x.latex for content in paragraphs for x in content if isinstance(x, Maths)]
+    assert set(alone).isdisjoint({entry.latex for entry in NOTATION.values()})
 
 
 @pytest.mark.parametrize(

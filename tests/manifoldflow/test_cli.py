@@ -120,6 +120,27 @@ def test_derive_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (tmp_path / "derivation.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
+def test_derive_takes_what_interval_arithmetic_proves(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from derivations import Derivation, UnitFunction
+    from verification.commands.derive import enclosed
+
+    monkeypatch.setattr(Derivation, "check", lambda self, *, rng=0: ())  # slow, and tested elsewhere
+    assert cli.main(["derive", "--activation", "sinh(z) + z**3/5", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["enclosed"]["constants"]["rho1"] == ["1", "1.000001"]
+    assert "proved there" in found["statements"]["S3"]["verdict"]
+    # The third derivative of z**4/4 is negative on the left: nothing is claimed there.
+    assert enclosed(UnitFunction("erf(z) - z**3")) is None
+    assert enclosed(UnitFunction("z**4/4 + erf(z)/10 + z")).low > 0.0
+
+
+def test_inspect_writes_its_numbers(data_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(small("inspect", data_file, "--json", "--out", str(tmp_path / "out"))) == 0
+    assert (tmp_path / "out" / "inspect.json").read_text() == capsys.readouterr().out.rstrip("\n")
+
+
 def test_derive_leaves_the_unit_open_and_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["derive", "--general", "--p", "1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -7,11 +7,15 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import derivations
 from derivations import Derivation, DerivationError, FormulaError, UnitFunction
+from derivations.analysis.assumptions import assumptions
+from derivations.analysis.enclosed import Enclosed
 from derivations.checks import CheckResult, check_general
 from derivations.report import Document, build, html, machine_readable, markdown, notebook, pdf, tex
 from manifoldflow import __version__
@@ -75,16 +79,20 @@ class _Made:
     derivation: Derivation
     checks: tuple[CheckResult, ...]
     kernel: str
+    enclosed: Enclosed | None = None
 
     def document(self) -> Document:
         """The document of every format but JSON."""
-        command = self.request.command
-        return build(self.derivation, self.checks, kernel=self.kernel, command=command, versions=versions())
+        return build(self.derivation, self.checks, **self._rest)
 
     def json(self) -> str:
         """The same for programs."""
+        return machine_readable(self.derivation, self.checks, **self._rest)
+
+    @property
+    def _rest(self) -> dict[str, Any]:
         command = self.request.command
-        return machine_readable(self.derivation, self.checks, kernel=self.kernel, command=command, versions=versions())
+        return {"kernel": self.kernel, "command": command, "versions": versions(), "enclosed": self.enclosed}
 
 
 _WRITERS: Mapping[str, Callable[[_Made], str | bytes]] = MappingProxyType(
@@ -140,7 +148,32 @@ def _made(request: Request) -> _Made:
 
     unit = UnitFunction(request.formula, request.own)
     derivation = derivations.derive(unit)
-    return _Made(request, derivation, _passed(derivation.check(rng=0)), unit_source(unit, __version__))
+    kernel = unit_source(unit, __version__)
+    return _Made(request, derivation, _passed(derivation.check(rng=0)), kernel, enclosed(unit))
+
+
+def enclosed(unit: UnitFunction) -> Enclosed | None:
+    """What interval arithmetic proves where the derivation decides no signs: A1, on the interval where a grid shows it.
+
+    >>> enclosed(UnitFunction("sinh(z) + z**3/5")).constants["rho2"]
+    ('2.199999', '2.200001')
+    >>> enclosed(UnitFunction("sinh(z)")) is None
+    True
+    """
+    seen = None if unit.phi is None or assumptions(unit).exact else assumptions(unit).interval
+    if seen is None:
+        return None
+    from manifoldflow.certificates import enclose_activation
+    from manifoldflow.certificates.record import above, below
+
+    found = enclose_activation(unit, (float(seen.low), float(seen.high)))
+    if not found.certificate("A1").proved or found.ratio is None:
+        return None
+    constants = {"rho1": found.rho1, "rho2": found.rho2, "gamma": found.ratio}
+    if found.certificate("A3").proved and found.beta.high < inf:
+        constants["beta"] = found.beta
+    bounds = {name: (below(value.low, 7), above(value.high, 7)) for name, value in constants.items()}
+    return Enclosed(*found.interval, bounds, found.certificate("A1").arithmetic)
 
 
 def _passed(checks: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:

@@ -6,7 +6,7 @@ import pytest
 
 import manifoldflow as mf
 from manifoldflow.assumptions import constants
-from manifoldflow.certificates import enclose_constants, exact_zero_loss_point
+from manifoldflow.certificates import enclose_activation, enclose_constants, exact_zero_loss_point
 from manifoldflow.certificates.quantities import derivative
 from manifoldflow.errors import InputError
 from tests.manifoldflow.certificates.conftest import at_digits
@@ -33,6 +33,27 @@ def test_the_grid_lies_within_the_enclosures(name):
         assert found.convexity(kappa).high >= seen.convexity(kappa) * (1 - 1e-9)
     assert found.global_rate().low <= seen.global_rate() * (1 + 1e-9)
     assert all(certificate.proved for certificate in found.certificates)
+
+
+def test_constants_over_an_interval_are_those_of_the_flow_over_it():
+    man = manifold("sinh(z) + z**3/5")
+    flow = enclose_constants(man, man.random_point(rng=0))
+    found = enclose_activation(man.network.unit, flow.interval)
+    assert (found.rho1, found.rho2, found.ratio, found.beta) == (flow.rho1, flow.rho2, flow.ratio, flow.beta)
+    assert found.certificate("A3").proved
+
+
+@pytest.mark.parametrize("z_range", [(1.0, 1.0), (2.0, -2.0), (0.0, float("nan"))])
+def test_an_interval_must_increase(z_range):
+    with pytest.raises(InputError, match="z_range"):
+        enclose_activation("sinh(z)", z_range)
+
+
+def test_where_a1_fails_on_an_interval_nothing_is_proved():
+    found = enclose_activation("tanh(z)", (-0.5, 2.0))
+    assert [certificate.proved for certificate in found.certificates] == [False, False]
+    assert found.certificate("A1").verdict == "refuted"
+    assert (found.beta.low, found.beta.high) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("name", ["cubic", "sinh", "signed"])
