@@ -33,7 +33,8 @@ USAGE = """manifoldflow campaign [FILE] [--dry-run] [--database DB] [--processes
 
 def add(commands: Any) -> None:
     """Name the options."""
-    command = add_command(commands, "campaign", "run many tasks from one description, and look at their results", run, EXAMPLE)
+    text = "run many tasks from one description, and look at their results"
+    command = add_command(commands, "campaign", text, run, EXAMPLE)
     command.usage = USAGE
     command.add_argument(
         "words", nargs="*", metavar="FILE",
