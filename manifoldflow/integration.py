@@ -57,12 +57,12 @@ def frame_of(manifold: ZeroLossManifold) -> Frame:
     R_hat[:n, :r] = coordinates.R
     R_hat[n:, r:] = np.eye(p)
     eigenvalues = coordinates.singular_values[:r] ** 2
-    shift = 0.5 / eigenvalues[0]
     wide = r == n
+    shift = 0.5 / coordinates.largest if wide else 0.0  # nothing else reads it
     shifted = np.zeros((padded(n), padded(n)))
     shifted[:n, :n] = (coordinates.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ coordinates.left.T
     return Frame(
-        R_hat, coordinates.left, wide, shifted, shift, max(eigenvalues[0], float(n) if p else 0.0)
+        R_hat, coordinates.left, wide, shifted, shift, max(coordinates.largest, float(n) if p else 0.0)
     )
 
 

@@ -92,6 +92,15 @@ def evaluate(manifold: ZeroLossManifold, W: Array) -> Point | None:
     return Point(W, float(F), gradient, ROUNDING * float(work.normal[0]), work)
 
 
+def lagrangian_gradient(manifold: ZeroLossManifold, W: Array, lam: Array) -> tuple[float, Array]:
+    """F and grad F - J^T lam for given multipliers; where J J^T is singular too."""
+    work, gradient = manifold.workspace(), np.empty_like(W)
+    F = geometry.sharpness(W, manifold.problem, work)
+    geometry.subtract_normal(work.alpha, work.g, lam)
+    geometry.assemble(work.alpha, manifold.problem.R, gradient)
+    return float(F), gradient
+
+
 @reproducible
 def minimise(manifold: ZeroLossManifold, W: Array, max_iterations: int) -> Minimisation:
     """Minimise F from W, on M, leaving saddles along the direction of smallest curvature."""
@@ -140,8 +149,8 @@ class _Run:
     @property
     def flat(self) -> float:
         """What rounding may leave of a curvature that is zero; the multipliers' part of E may cancel the rest."""
-        work, largest = self.point.work, float(self.manifold.coordinates.singular_values[0]) ** 2
-        cancelled = float(np.abs(work.lam[0] * work.H).max()) * max(largest, 1.0)
+        work = self.point.work
+        cancelled = float(np.abs(work.lam[0] * work.H).max()) * max(self.manifold.coordinates.largest, 1.0)
         return FLAT * (self.hessian.scale + cancelled)
 
     def step(self) -> None:
