@@ -27,13 +27,13 @@ def condition_number(K: Array) -> float:
     return largest / smallest if smallest > np.finfo(float).eps * largest else np.inf
 
 
-def warn_where_ill_conditioned(condition: float, n: int, rank: int, stacklevel: int) -> None:
+def warn_where_ill_conditioned(condition: float, stacklevel: int) -> None:
     """Issue an `IllConditionedWarning` where the condition of J J^T is above 1e10."""
     if condition > ILL:
         warnings.warn(
-            f"J J^T has condition {condition:.1e} at theta (n = {n}, rank of the data {rank}): gradients are good to "
-            f"about {condition * np.finfo(float).eps:.0e} of their normal part. The computation goes on. Remove "
-            "samples that almost repeat others, or add units.",
+            f"J J^T has condition {condition:.1e} at theta, so multipliers keep about "
+            f"{max(0, int(16 - np.log10(condition)))} digits. The computation goes on. Remove samples that almost "
+            "repeat others, or add units.",
             IllConditionedWarning,
             stacklevel=stacklevel,
         )

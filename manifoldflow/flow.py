@@ -104,7 +104,7 @@ def sharpness_flow(
     chosen = one_of("method", method, METHODS)
     W = manifold.coordinates.reduce(start)
     warn_where_theorems_do_not_apply(manifold, W)
-    warn_where_ill_conditioned(manifold.condition(start), manifold.n, manifold.coordinates.rank, stacklevel=4)
+    warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
     if chosen == "explicit" and np.isinf(t1) and gradient_tolerance == 0.0 and not _is_flat(manifold, W):
         raise InputError(
             "method='explicit' cannot follow an infinite span to rounding: its steps stay bounded by stability. "

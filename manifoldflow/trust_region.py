@@ -106,7 +106,10 @@ def minimise(manifold: ZeroLossManifold, W: Array, max_iterations: int) -> Minim
     """Minimise F from W, on M, leaving saddles along the direction of smallest curvature."""
     point = evaluate(manifold, W)
     if point is None:
-        raise GeometryError("The sharpness cannot be minimised from here: J J^T is singular, or F not finite.")
+        raise GeometryError(
+            "The sharpness cannot be minimised from here: J J^T is singular, or F not finite. Remove samples that repeat "
+            "others, or start elsewhere."
+        )
     run = _Run(manifold, point)
     for _ in range(max_iterations):
         if run.stationary:
