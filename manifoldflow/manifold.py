@@ -367,6 +367,6 @@ class ZeroLossManifold:
     def _require_regular(self, info: int) -> None:
         if info != 0:
             raise GeometryError(
-                f"J J^T is not positive definite here (n = {self.n}, rank of the data "
-                f"{np.linalg.matrix_rank(self.X)}, m = {self.m}): M need not be a manifold here. Remove dependent samples or widen the network."
+                f"J J^T is not positive definite here (n = {self.n}, rank of the data {np.linalg.matrix_rank(self.X)}, "
+                f"m = {self.m}): M need not be a manifold here. Remove dependent samples or widen the network."
             )

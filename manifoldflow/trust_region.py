@@ -107,8 +107,8 @@ def minimise(manifold: ZeroLossManifold, W: Array, max_iterations: int) -> Minim
     point = evaluate(manifold, W)
     if point is None:
         raise GeometryError(
-            "The sharpness cannot be minimised from here: J J^T is singular, or F not finite. Remove samples that repeat "
-            "others, or start elsewhere."
+            "The sharpness cannot be minimised from here: J J^T is singular, or F not finite. Remove samples that "
+            "repeat others, or start elsewhere."
         )
     run = _Run(manifold, point)
     for _ in range(max_iterations):

@@ -34,7 +34,8 @@ def gradient_flow_limit(manifold: ZeroLossManifold, theta: ArrayLike, rtol: floa
     differ, along M, in the second.
 
     Raises `InputError` for a wrong shape, a number that is not finite or an `rtol` outside [1e-12, 0.1];
-    `GeometryError` where the flow does not come to M in 5000 steps, or 300 of them bring it no closer, as from a point where J J^T is singular.
+    `GeometryError` where the flow does not come to M in 5000 steps, or 300 of them bring it no closer, as from a point
+    where J J^T is singular.
 
     Source: Li, Wang and Arora (2022), the limit map of gradient flow; MATH section 3.
 
