@@ -72,7 +72,7 @@ def row(formula: str, n: int, d: int, seeds: int) -> str:
         [point.imbalance for point in minima],
     )
     numbers = " | ".join(f"{max(values, default=np.nan):.0e}" for values in spreads)
-    return f"| `{formula}` | {n}, {d} | {len(minima)} of {seeds} | {acting} | {numbers} |"
+    return f"| `{formula}` | {n} | {d} | {len(minima)} of {seeds} | {acting} | {numbers} |"
 
 
 def main() -> None:
@@ -81,8 +81,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="data sets for each line (default: 10)")
     seeds = parser.parse_args().seeds
     warnings.simplefilter("ignore", AssumptionWarning)
-    print("| activation | n, d | minima found | acting units | weights differ by | features differ by | imbalance |")
-    print("|---|---|---|---|---|---|---|")
+    print("| activation | n | d | minima found | acting units | weights differ by | features differ by | imbalance |")
+    print("|---|---|---|---|---|---|---|---|")
     for n, d in SHAPES:
         for formula in FORMULAS:
             print(row(formula, n, d, seeds), flush=True)

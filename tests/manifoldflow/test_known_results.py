@@ -5,7 +5,7 @@ Seeds are a range, not a choice; bounds come from step sizes, tolerances and sam
 
 import numpy as np
 import pytest
-from scipy.optimize import linprog
+from scipy.optimize import brentq, linprog, minimize_scalar
 
 import manifoldflow as mf
 from manifoldflow.sgd import finite_step_flow, stable_step_size
@@ -211,6 +211,7 @@ def test_every_interpolator_of_a_linear_network_can_be_equally_flat(seed):
         assert end.status == "stationary"
         assert end.sharpness[-1] / n == pytest.approx(least, rel=1e-10)
         assert point.fun / n == pytest.approx(least, rel=1e-10)
+        assert (point.success, point.smallest_curvature) == (True, pytest.approx(0.0, abs=1e-8))  # a set of minima
     interpolators = [theta[:, -1] @ theta[:, :-1] for theta in (point.x for point in found)]
     np.testing.assert_allclose([X @ beta for beta in interpolators], [y] * 3, atol=1e-10)
     assert np.linalg.norm(interpolators[0] - interpolators[1]) > 1e-2
@@ -225,6 +226,18 @@ def _balance(man, theta, order0, order1, order2):
     z, c, s = man.preactivations(theta), theta[:, -1], (man.X**2).sum(axis=1)
     left = (order0(z) ** 2).sum(axis=1)
     return left, c**2 * ((order1(z) ** 2 - order0(z) * order2(z)) * s).sum(axis=1)
+
+
+def _shared_equally(y, man, order0, order1):
+    """F where every unit outputs y / m: m min_c 2 sum_i (c^2 phi'^2 s_i + phi^2) at phi(z_i) = y_i / (m c)."""
+    s, share = (man.X**2).sum(axis=1), y / man.m
+
+    def of_one_unit(log_c):
+        c = np.exp(log_c)
+        z = np.array([brentq(lambda x, q=q: order0(x) - q / c, -50.0, 50.0, xtol=1e-14) for q in share])
+        return 2.0 * np.sum(c**2 * order1(z) ** 2 * s + order0(z) ** 2)
+
+    return man.m * minimize_scalar(of_one_unit, bounds=(-4.0, 2.0), method="bounded", options={"xatol": 1e-9}).fun
 
 
 _ACTIVATIONS = {
@@ -249,6 +262,7 @@ def test_flattest_points_of_a_trained_second_layer_are_balanced_and_aligned(form
     np.testing.assert_allclose(sizes, sizes[0], rtol=1e-7)
     features = z * np.sign(found.x[:, -1:])
     np.testing.assert_allclose(features - features[0], 0.0, atol=1e-7)
+    assert found.fun == pytest.approx(_shared_equally(y, man, *_ACTIVATIONS[formula][:2]), rel=1e-9)
     before, after = _balance(man, theta, *_ACTIVATIONS[formula])
     assert np.abs(before / after - 1.0).max() > 0.1  # not an identity of every point
 
