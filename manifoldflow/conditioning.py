@@ -12,6 +12,7 @@ from .validation import Array
 # Multipliers, and with them the gradient, lose as many digits as the condition has. Beyond 1e10, about half of those
 # that the gradient's own cancellation near stationarity needs are gone; at about 1e14 J J^T counts as singular.
 ILL = 1e10
+SINGULAR = 1e13
 
 
 def condition_number(K: Array) -> float:

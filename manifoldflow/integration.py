@@ -17,6 +17,7 @@ from .compiled.blocks import new_factors
 from .compiled.coefficients import Frame, new_stages
 from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
+from .conditioning import SINGULAR
 from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
@@ -179,6 +180,8 @@ class Integration:
     def _continue_after(self, name: str) -> None:
         if name == "switch":
             self.method = "implicit" if self.method == "explicit" else "explicit"
+        if name == "not_finite" and self.manifold.condition(self.lift(self.state.W)) > SINGULAR:
+            name = "singular"  # seen by a stage of the step, which knows only that no finite number came
         self.reason = "running" if name in ("buffer_full", "switch") else name
 
     def _new_record(self) -> stepping.Record:

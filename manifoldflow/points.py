@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import ProjectionError
+from .interpolation import is_diagonal
 from .reach import features_in_domain
 from .validation import Array
 
@@ -28,9 +29,19 @@ def random_point(manifold: ZeroLossManifold, stream: np.random.Generator, scale:
         if manifold.newton(W) is None:
             return manifold.compose(W, theta)
     raise ProjectionError(
-        f"No zero-loss point was found from {_ATTEMPTS} random starts (scale {scale}): the labels (max |y| = "
-        f"{np.abs(manifold.y).max():.3g}) may be out of reach of {manifold.m} units, or J J^T singular. "
-        "Use a wider network, another scale, or rescale y."
+        f"No zero-loss point was found from {_ATTEMPTS} random starts (scale {scale}): {_likely_cause(manifold)}"
+    )
+
+
+def _likely_cause(manifold: ZeroLossManifold) -> str:
+    if is_diagonal(manifold):
+        return (
+            "J J^T may be singular everywhere, as where rows of X are dependent or every interpolator uses fewer "
+            f"features than the n = {manifold.n} samples. `flattest_point` answers there too; or try another scale."
+        )
+    return (
+        f"the labels (max |y| = {np.abs(manifold.y).max():.3g}) may be out of reach of {manifold.m} units, or J J^T "
+        "singular. Use a wider network, another scale, or rescale y."
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import manifoldflow as mf
 from manifoldflow import interpolation
-from manifoldflow.errors import GeometryError, InputError, UnreachableLabelsError
+from manifoldflow.errors import GeometryError, InputError, ProjectionError, UnreachableLabelsError
 from manifoldflow.network import Network
 from tests.manifoldflow.conftest import PerSampleNetwork
 
@@ -74,6 +74,34 @@ def test_more_samples_than_features_must_be_consistent():
     y[0] += 0.1
     with pytest.raises(UnreachableLabelsError, match=r"6 samples, d = 3 features, rank 3\). Remove samples"):
         mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, y)
+
+
+def test_where_every_interpolator_is_sparse_the_message_says_so_and_the_flattest_point_is_found():
+    # 20 samples, 22 features, w >= 0 with two ones: no other w >= 0 interpolates, and J J^T has rank 2.
+    rng = np.random.default_rng(1000)
+    X = rng.normal(size=(20, 22))
+    w = np.zeros(22)
+    w[:2] = 1.0
+    man = mf.ZeroLossManifold(mf.DiagonalLinearNetwork(signed=False), X, X @ w)
+    with pytest.raises(ProjectionError, match=r"fewer features than the n = 20 samples\. `flattest_point` answers"):
+        man.random_point(rng=0)
+    found = mf.flattest_point(man)
+    assert found.is_global
+    np.testing.assert_allclose(found.x[:, 0] ** 2, w, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::manifoldflow.errors.IllConditionedWarning")
+@pytest.mark.parametrize("seed", range(1000, 1006))
+def test_a_flow_to_few_features_ends_as_singular_whichever_step_sees_it(seed):
+    # Stages of an implicit step used to report that the activation was not finite.
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(20, 22)) * (rng.uniform(0.5, 2.0, size=22) if seed % 2 else 1.0)
+    w = np.zeros(22)
+    w[rng.choice(22, 2, replace=False)] = 1.0
+    man = mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, X @ w)
+    end = mf.sharpness_flow(man, man.random_point(rng=seed))
+    assert end.status == "singular"
+    np.testing.assert_allclose(end.theta[-1][:, 0] ** 2 - end.theta[-1][:, 1] ** 2, w, atol=1e-10)
 
 
 # --- the linear program on odd data ---------------------------------------------------------------
