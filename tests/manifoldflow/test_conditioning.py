@@ -12,6 +12,7 @@ from manifoldflow.errors import (
     GeometryError,
     IllConditionedWarning,
     ManifoldflowError,
+    ProjectionError,
     UnreachableLabelsError,
 )
 from manifoldflow.sgd import finite_step_gradient, finite_step_sharpness
@@ -139,3 +140,8 @@ def test_the_limit_gives_up_where_j_is_singular():
     man, theta = case("cubic", "almost equal rows")
     with pytest.raises(GeometryError, match="J J\\^T"):
         mf.gradient_flow_limit(man, theta + 0.01)
+
+
+def test_rows_that_repeat_others_are_named_where_no_point_is_found():
+    with pytest.raises(ProjectionError, match="1 of 4 rows of X repeat others, so J J\\^T is singular"):
+        case("cubic", "equal rows")[0].random_point(rng=0)
