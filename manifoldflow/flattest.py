@@ -161,7 +161,8 @@ def _of_program(manifold: ZeroLossManifold, linear: LeastNorm) -> Found:
     """What the linear program says, and whether its dual proves it."""
     F = lagrangian_gradient(manifold, linear.W, linear.lam)[0]
     gap = F - linear.lower_bound
-    proved = gap <= GAP * F and manifold.is_on(linear.W)
+    # Either sign: below the bound F can only be where f = y is missed, by less than a point of M is allowed to.
+    proved = abs(gap) <= GAP * max(F, linear.lower_bound) and manifold.is_on(linear.W)
     text = f"the linear program's dual bounds F from below by {linear.lower_bound:.10g}, {gap:.1e} less."
     message = f"Global minimum: {text}" if proved else f"Not proved: {text} The data may be badly scaled."
     return Found(

@@ -150,6 +150,10 @@ def test_a_wrong_answer_of_the_program_is_not_called_global(monkeypatch):
     found = mf.flattest_point(man)
     assert (found.is_global, found.success, found.status) == (False, False, 1)
     assert "Not proved" in found.message
+    # A point below the bound is not on M, and labels of 1e-8 are missed by less than a point of M may be off.
+    monkeypatch.setattr(interpolation, "_solve", lambda *arguments: (0.9 * right(*arguments)[0], right(*arguments)[1]))
+    monkeypatch.setattr(interpolation, "_refined_primal", lambda A, y, w: w)
+    assert not mf.flattest_point(mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, 1e-8 * y)).is_global
     # Multipliers that are not feasible are shrunk until they are: the bound stays below.
     monkeypatch.setattr(interpolation, "_solve", lambda A, y, q, signed: (right(A, y, q, signed)[0], 3.0 * y))
     monkeypatch.setattr(interpolation, "_refined_dual", lambda A, q, w, lam: lam)
