@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from manifoldflow.flattest import flattest_point
     from manifoldflow.flow import FlowSolution, sharpness_flow
     from manifoldflow.manifold import ZeroLossManifold
-    from manifoldflow.network import TwoLayerNetwork
+    from manifoldflow.network import DiagonalLinearNetwork, TwoLayerNetwork
     from manifoldflow.sgd import LabelNoise, SGDRun, gradient_flow_limit, label_noise_sgd
 
 __version__ = "0.1.0"
 
 # Each public name and the module that defines it. A name that ends its module's own path is that module.
 _HOME = {
+    "DiagonalLinearNetwork": "manifoldflow.network",
     "FlowSolution": "manifoldflow.flow",
     "GeodesicConvexity": "manifoldflow.convexity",
     "LabelNoise": "manifoldflow.sgd",
@@ -45,6 +46,7 @@ _HOME = {
 
 # The keys of _HOME, written out because type checkers and linters read this list; a test compares the two.
 __all__ = [
+    "DiagonalLinearNetwork",
     "FlowSolution",
     "GeodesicConvexity",
     "LabelNoise",

@@ -34,6 +34,11 @@ class ReducedCoordinates:
         """Rank r of the data."""
         return self.R.shape[1]
 
+    @property
+    def largest(self) -> float:
+        """Largest eigenvalue of the Gram matrix; 0 where units meet no inputs."""
+        return float(self.singular_values[0] ** 2) if self.singular_values.size else 0.0
+
     def reduce(self, theta: Array) -> Array:
         """Coordinates of theta in the span, (..., m, r + p)."""
         reduced = np.empty((*theta.shape[:-1], self.rank + self.p))

@@ -12,6 +12,7 @@ __all__ = [
     "DivergenceError",
     "FormulaError",
     "GeometryError",
+    "IllConditionedWarning",
     "InputError",
     "ManifoldflowError",
     "ProjectionError",
@@ -57,3 +58,7 @@ class DivergenceError(ManifoldflowError):
 
 class AssumptionWarning(UserWarning):
     """An assumption of a theorem fails on the range that occurs; the message names what no longer applies."""
+
+
+class IllConditionedWarning(UserWarning):
+    """J J^T is so ill-conditioned that results have few digits left; the message says how many, and why."""

@@ -12,13 +12,15 @@ from scipy.optimize import OptimizeResult
 from .codegen import Kernel
 from .compiled.equations import flattest_preactivations
 from .errors import InputError, ProjectionError
+from .interpolation import LeastNorm, is_diagonal, least_norm
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
-from .trust_region import Minimisation, evaluate, minimise
+from .trust_region import Minimisation, evaluate, lagrangian_gradient, minimise
 from .validation import Array, generator, instance, positive_integer
 
 N_STARTS = 8
 SAME = 1e-7  # minima whose sharpness differs by less than this, relatively, count as one
+GAP = 1e-10  # distance of F from its lower bound, relative to F, at which a point counts as global
 _GRID = np.concatenate([-np.logspace(8, -6, 4001), [0.0], np.logspace(-6, 8, 4001)])
 
 
@@ -39,6 +41,11 @@ def flattest_point(
     wherever |phi'| is small enough for an equally flat point (on a grid over |z| <= 1e8, which is not rigorous;
     `manifoldflow.certificates.enclose_flattest_point` proves it).
 
+    For a diagonal linear network F on M is least where a linear program says, min sum_j q_j |w_j| subject to X w = y
+    with w = u^2 - v^2 and q_j = 8 sum_i x_ij^2; SciPy's HiGHS solves it, and its dual is `lower_bound`, which proves
+    the point global. With fewer than n features in use J J^T is singular there: such a point ends a flow only in the
+    limit.
+
     Otherwise F is minimised by a Riemannian trust-region method with the structured Hessian, from theta0 and from
     random points, and the best local minimum found is returned. With dependent samples S13 still bounds F from below
     (`lower_bound`); a point that reaches the bound is global. Saddles are left along their most negative curvature.
@@ -54,10 +61,11 @@ def flattest_point(
 
     Returns:
         SciPy's `OptimizeResult`: x (m, d + p), fun (F), jac (Riemannian gradient), gradient_norm, nit (steps taken),
-        success, status, message; is_global; lower_bound of F on M; n_minima, how many local minima of different F were
-        found; smallest_curvature, the smallest eigenvalue of the Hessian at x (None where S13 makes it needless);
-        attained, False where F falls towards a value that it takes only at infinity. success: F is at its lower bound,
-        or the gradient is rounding and no curvature negative. status: 0 minimum, 1 not stationary, 2 stationary but
+        success, status, message; is_global; lower_bound of F on M; condition of J J^T at x; n_minima, how many local
+        minima of different F were found; smallest_curvature, the smallest eigenvalue of the Hessian at x (None where
+        S13 or the linear program make it needless); attained, False where F falls towards a value that it takes only at
+        infinity. success: F is at its lower bound, or the gradient is rounding and no curvature negative. status: 0
+        minimum, 1 not stationary (or not proved), 2 stationary but
         not a minimum, 3 not attained.
 
     Raises:
@@ -65,7 +73,8 @@ def flattest_point(
         GeometryError: theta0 is not on M, or J J^T is singular there.
         ProjectionError: no starting point was found, or the solution could not be projected onto M.
 
-    Source: S1, S2, S10, S13; Conn, Gould and Toint (2000) for the trust region.
+    Source: S1, S2, S10, S13; HaoChen et al. (2021) for the linear program; Conn, Gould and Toint (2000) for the trust
+    region.
 
     >>> import manifoldflow as mf
     >>> data = mf.datasets.synthetic(n=3, d=6, rng=0)
@@ -82,8 +91,11 @@ def flattest_point(
     theta = None if theta0 is None else manifold.point("theta0", theta0)
     starts = (N_STARTS if theta is None else 1) if n_starts is None else positive_integer("n_starts", n_starts)
     stream, iterations = generator(rng), _iterations(max_iterations)
+    linear = least_norm(manifold) if is_diagonal(manifold) else None
     relaxed = _relaxed_minimum(manifold)
-    if relaxed is not None and manifold.mu > 0.0:
+    if linear is not None:
+        found = _of_program(manifold, linear)
+    elif relaxed is not None and manifold.mu > 0.0:
         W, message = _realise(manifold, relaxed.Z), "Global minimum: the scalar equations of S13 have one solution."
         found = Found(W, True, message, is_global=True, lower_bound=relaxed.sharpness)
     elif _is_constant(manifold):
@@ -110,6 +122,7 @@ class Found:
     attained: bool = True
     n_minima: int = 1
     nit: int = 0
+    multipliers: Array | None = None
 
 
 def _iterations(value: int) -> int:
@@ -119,18 +132,42 @@ def _iterations(value: int) -> int:
 
 
 def _result(manifold: ZeroLossManifold, found: Found, theta: Array | None) -> OptimizeResult:
-    point = evaluate(manifold, found.W)
-    if point is None:
-        raise ProjectionError("The flattest point was found, but J J^T is singular there. Remove dependent samples.")
+    F, gradient = _values(manifold, found)
     x = manifold.coordinates.expand(found.W)
     if theta is not None:
         x += manifold.coordinates.orthogonal_part(theta)
     return OptimizeResult(
-        x=x, fun=point.F, jac=manifold.coordinates.expand(point.gradient), gradient_norm=point.norm, nit=found.nit,
-        success=found.success, status=found.status, message=found.message, is_global=found.is_global,
+        x=x, fun=F, jac=manifold.coordinates.expand(gradient), gradient_norm=float(np.linalg.norm(gradient)),
+        nit=found.nit, success=found.success, status=found.status, message=found.message, is_global=found.is_global,
         lower_bound=found.lower_bound, n_minima=found.n_minima, smallest_curvature=found.smallest_curvature,
-        attained=found.attained,
+        attained=found.attained, condition=manifold.condition(x),
     )  # fmt: skip
+
+
+def _values(manifold: ZeroLossManifold, found: Found) -> tuple[float, Array]:
+    """F and its Riemannian gradient; with the multipliers that are known, where J J^T may be singular."""
+    if found.multipliers is not None:
+        return lagrangian_gradient(manifold, found.W, found.multipliers)
+    point = evaluate(manifold, found.W)
+    if point is None:
+        raise ProjectionError("The flattest point was found, but J J^T is singular there. Remove dependent samples.")
+    return point.F, point.gradient
+
+
+# Diagonal linear networks: a linear program.
+
+
+def _of_program(manifold: ZeroLossManifold, linear: LeastNorm) -> Found:
+    """What the linear program says, and whether its dual proves it."""
+    F = lagrangian_gradient(manifold, linear.W, linear.lam)[0]
+    gap = F - linear.lower_bound
+    # Either sign: below the bound F can only be where f = y is missed, by less than a point of M is allowed to.
+    proved = abs(gap) <= GAP * max(F, linear.lower_bound) and manifold.is_on(linear.W)
+    text = f"the linear program's dual bounds F from below by {linear.lower_bound:.10g}, {gap:.1e} less."
+    message = f"Global minimum: {text}" if proved else f"Not proved: {text} The data may be badly scaled."
+    return Found(
+        linear.W, proved, message, 0 if proved else 1, proved, linear.lower_bound, multipliers=linear.lam
+    )
 
 
 # S13: one monotone equation a sample.
@@ -275,7 +312,7 @@ def _best(runs: list[Minimisation], lower_bound: float) -> Found:
     best = min(ended, key=lambda run: run.point.F)
     values = sorted(run.point.F for run in runs if _STATUS[run.verdict] == 0)
     n_minima = 1 + int(np.sum(np.diff(values) > SAME * np.abs(values[1:]))) if values else 0
-    is_global = best.point.F - lower_bound <= 1e-10 * best.point.F
+    is_global = best.point.F - lower_bound <= GAP * best.point.F
     status = 0 if is_global else _STATUS[best.verdict]
     return Found(
         best.point.W, status == 0 or (best.verdict == "not attained" and best.stationary),

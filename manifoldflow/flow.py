@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .assumptions import warn_where_theorems_do_not_apply
 from .checkpoint import Checkpoint, content_hash
 from .compiled import geometry, stepping
+from .conditioning import warn_where_ill_conditioned
 from .errors import InputError
 from .integration import Event, FlowProgress, Integration
 from .manifold import ZeroLossManifold
@@ -103,6 +104,7 @@ def sharpness_flow(
     chosen = one_of("method", method, METHODS)
     W = manifold.coordinates.reduce(start)
     warn_where_theorems_do_not_apply(manifold, W)
+    warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
     if chosen == "explicit" and np.isinf(t1) and gradient_tolerance == 0.0 and not _is_flat(manifold, W):
         raise InputError(
             "method='explicit' cannot follow an infinite span to rounding: its steps stay bounded by stability. "

@@ -17,6 +17,7 @@ from .compiled.blocks import new_factors
 from .compiled.coefficients import Frame, new_stages
 from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
+from .conditioning import SINGULAR
 from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
@@ -57,12 +58,12 @@ def frame_of(manifold: ZeroLossManifold) -> Frame:
     R_hat[:n, :r] = coordinates.R
     R_hat[n:, r:] = np.eye(p)
     eigenvalues = coordinates.singular_values[:r] ** 2
-    shift = 0.5 / eigenvalues[0]
     wide = r == n
+    shift = 0.5 / coordinates.largest if wide else 0.0  # nothing else reads it
     shifted = np.zeros((padded(n), padded(n)))
     shifted[:n, :n] = (coordinates.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ coordinates.left.T
     return Frame(
-        R_hat, coordinates.left, wide, shifted, shift, max(eigenvalues[0], float(n) if p else 0.0)
+        R_hat, coordinates.left, wide, shifted, shift, max(coordinates.largest, float(n) if p else 0.0)
     )
 
 
@@ -179,6 +180,8 @@ class Integration:
     def _continue_after(self, name: str) -> None:
         if name == "switch":
             self.method = "implicit" if self.method == "explicit" else "explicit"
+        if name == "not_finite" and self.manifold.condition(self.lift(self.state.W)) > SINGULAR:
+            name = "singular"  # seen by a stage of the step, which knows only that no finite number came
         self.reason = "running" if name in ("buffer_full", "switch") else name
 
     def _new_record(self) -> stepping.Record:

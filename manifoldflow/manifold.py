@@ -12,12 +12,14 @@ from .codegen import Kernel, load_kernel
 from .compiled import geometry
 from .compiled.entry import full_gradient, pack
 from .compiled.lapack import may_use_threads
+from .conditioning import condition_number
 from .coordinates import ReducedCoordinates
 from .errors import GeometryError, ProjectionError
 from .geodesics import Geodesic, geodesic_path, integrate, sampled, times_of
-from .network import Network
+from .network import FixedCoefficients, Network
 from .parallel import ParallelGradient, is_worthwhile
-from .reach import check_labels_reachable, features_in_domain
+from .points import nearest_point, random_point
+from .reach import check_labels_reachable
 from .reproducible import NOTHING, ONE_THREAD, reproducible_methods
 from .spectrum import diagonalise, eigenvalues, jacobian_rows, which_eigenvalues
 from .validation import Array, generator, instance, is_plain, positive_number, real_array, samples
@@ -118,33 +120,25 @@ class ZeroLossManifold:
 
     @property
     def reduced(self) -> ZeroLossManifold:
-        """The same manifold in reduced coordinates, with data R (n, r) and points (m, r + p); isometric."""
-        return ZeroLossManifold(self.network, self.coordinates.R, self.y)
+        """The same manifold in reduced coordinates, with data R (n, r) and points (m, r + p); isometric.
+
+        Itself where units meet no inputs: nothing is left out then.
+        """
+        if self.coordinates.rank == 0:
+            return self
+        return ZeroLossManifold(FixedCoefficients(self.network.unit, self.a), self.coordinates.R, self.y)
 
     # Points.
 
     def random_point(self, rng: int | np.random.Generator, scale: float = 1.0) -> Array:
         """A random point: Gaussian weights with pre-activations of standard deviation about `scale`, moved onto M.
 
-        Damped Newton along normal spaces. When it stops, smaller scales are tried, then features spread around the
-        rank-one point, for activations that are real on part of the line only. Deterministic for a given seed.
-        Raises `ProjectionError` if no point is found.
+        Own parameters are standard normal, times `scale` where a unit has no others. Damped Newton along normal
+        spaces. When it stops, smaller scales are tried, then features spread around the rank-one point, for activations
+        that are real on part of the line only. Deterministic for a given seed. Raises `ProjectionError` if no point is
+        found.
         """
-        stream, scale = generator(rng), positive_number("scale", scale)
-        spread = scale / np.sqrt(max(float(self.problem.s.mean()), np.finfo(float).tiny))
-        for attempt in range(12):
-            theta = stream.normal(size=self.shape) * 0.75**attempt
-            theta[:, : self.coordinates.d] *= spread
-            W = self.coordinates.reduce(theta)
-            if attempt >= 6 and self.network.unit.phi is not None:
-                W = self.coordinates.weights_from_preactivations(features_in_domain(self, stream, 0.5**attempt))
-            if self.newton(W) is None:
-                return self._compose(W, theta)
-        raise ProjectionError(
-            f"No zero-loss point was found from 12 random starts (scale {scale}): the labels (max |y| = "
-            f"{np.abs(self.y).max():.3g}) may be out of reach of {self.m} units, or J J^T singular. "
-            "Use a wider network, another scale, or rescale y."
-        )
+        return random_point(self, generator(rng), positive_number("scale", scale))
 
     def retraction(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """The point that Newton's method along normal spaces reaches from theta + u: a second-order retraction."""
@@ -153,7 +147,7 @@ class ZeroLossManifold:
         failure = self.newton(W)
         if failure is not None:
             raise ProjectionError(failure)
-        return self._compose(W, start)
+        return self.compose(W, start)
 
     def nearest_point(self, theta: ArrayLike) -> Array:
         """The point of M nearest to theta: theta - nearest is normal to M there; local, for theta near M.
@@ -162,26 +156,7 @@ class ZeroLossManifold:
         first-order conditions; raises `ProjectionError` when it does not converge (theta too far from M).
         """
         start = self._vector("theta", theta)
-        target = self.coordinates.reduce(start)
-        W = target.copy()
-        failure = self.newton(W)
-        if failure is not None:
-            raise ProjectionError(failure)
-        scale, step = 1.0 + float(np.linalg.norm(target)), np.inf
-        for _ in range(200):
-            moved = self._along_tangent(W, target - W)
-            previous, step = step, float(np.linalg.norm(moved))
-            # At rounding level, which the condition of J J^T sets, steps stop shrinking.
-            if step <= 1e-13 * scale or (step <= 1e-9 * scale and step > 0.5 * previous):
-                return self._compose(W, start)
-            W = W + moved
-            failure = self.newton(W)
-            if failure is not None:
-                break
-        raise ProjectionError(
-            f"The nearest point was not found: the last step has length {step:.1e} after 200 iterations. "
-            "The point may be too far from the manifold for a unique nearest point; start closer, or use retraction()."
-        )
+        return self.compose(nearest_point(self, self.coordinates.reduce(start)), start)
 
     # First and second derivatives.
 
@@ -210,6 +185,13 @@ class ZeroLossManifold:
         K = np.empty((self.n, self.n))
         geometry.jacobian_gram(self._evaluate(theta)[1].g, self.gram, K)
         return K
+
+    def condition(self, theta: ArrayLike) -> float:
+        """Condition number of J J^T at any parameters: largest over smallest eigenvalue, infinite where that is 0.
+
+        Multipliers lose as many digits as it has; it grows with dependent samples and towards points of low rank.
+        """
+        return condition_number(self.jacobian_gram(theta))
 
     def sharpness(self, theta: ArrayLike) -> float:
         """F = tr D^2 L = 2 sum_i |grad f_i|^2 at a point of M."""
@@ -276,7 +258,7 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self.point("theta", theta))
         start = self._vector("u", u)
         U = self.coordinates.reduce(start)
-        return self._compose(self._along_tangent(W, U), start)
+        return self.compose(self.along_tangent(W, U), start)
 
     def exp(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """Riemannian exponential: the geodesic from theta with velocity u (projected to be tangent), at time 1."""
@@ -288,9 +270,9 @@ class ZeroLossManifold:
         start = self.point("theta", theta)
         W = self.coordinates.reduce(start)
         vector = self._vector("v", v)
-        V = self._along_tangent(W, self.coordinates.reduce(vector))
-        U = self._along_tangent(W, self.coordinates.reduce(self._vector("u", u)))
-        return self._compose(integrate(self, np.stack([W, U, V]), 1.0)[1][-1, 2], vector)
+        V = self.along_tangent(W, self.coordinates.reduce(vector))
+        U = self.along_tangent(W, self.coordinates.reduce(self._vector("u", u)))
+        return self.compose(integrate(self, np.stack([W, U, V]), 1.0)[1][-1, 2], vector)
 
     def geodesic(self, theta: ArrayLike, u: ArrayLike, t: ArrayLike) -> Geodesic:
         """The geodesic gamma with gamma(0) = theta and gamma'(0) = u (projected to be tangent), at the times t.
@@ -321,6 +303,12 @@ class ZeroLossManifold:
         self._require_on_manifold(self._distance(work))
         return theta
 
+    def is_on(self, W: Array) -> bool:
+        """Whether the point with coordinates W counts as one of M."""
+        work = self.workspace()
+        geometry.output(W, self.problem, work)
+        return self._distance(work) <= self._off_manifold
+
     def projection_tolerance(self) -> float:
         """Largest |f - y| that counts as converged: rounding of a sum of m terms of size 1 + |y|."""
         return 1e-12 * (1.0 + float(np.abs(self.y).max(initial=0.0)))
@@ -339,6 +327,16 @@ class ZeroLossManifold:
             f"steps, needed {tolerance:.1e}; {reason}. Start closer to the manifold, or use a shorter step."
         )
 
+    def along_tangent(self, W: Array, U: Array) -> Array:
+        """Projection of U onto the tangent space at W, both in reduced coordinates."""
+        out = np.empty_like(U)
+        self._require_regular(geometry.project(W, self.problem, self.workspace(), U, out))
+        return out
+
+    def compose(self, W: Array, start: Array) -> Array:
+        """Parameters with coordinates W and the part of `start` orthogonal to the data's span."""
+        return self.coordinates.expand(W) + self.coordinates.orthogonal_part(start)
+
     def _vector(self, name: str, value: ArrayLike) -> Array:
         return real_array(name, value, shape=self.shape)
 
@@ -356,15 +354,6 @@ class ZeroLossManifold:
         self._require_regular(info)
         return out, work
 
-    def _along_tangent(self, W: Array, U: Array) -> Array:
-        out = np.empty_like(U)
-        self._require_regular(geometry.project(W, self.problem, self.workspace(), U, out))
-        return out
-
-    def _compose(self, W: Array, start: Array) -> Array:
-        """Parameters with coordinates W and the part of `start` orthogonal to the data's span."""
-        return self.coordinates.expand(W) + self.coordinates.orthogonal_part(start)
-
     def _require_on_manifold(self, size: float) -> None:
         if not size <= self._off_manifold:
             raise GeometryError(
@@ -378,6 +367,6 @@ class ZeroLossManifold:
     def _require_regular(self, info: int) -> None:
         if info != 0:
             raise GeometryError(
-                f"J J^T is not positive definite here (n = {self.n}, rank of the data {self.coordinates.rank}, "
+                f"J J^T is not positive definite here (n = {self.n}, rank of the data {np.linalg.matrix_rank(self.X)}, "
                 f"m = {self.m}): M need not be a manifold here. Remove dependent samples or widen the network."
             )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from derivations import UnitFunction
 
 from .errors import InputError
-from .validation import Array, positive_integer, real_array
+from .validation import Array, instance, positive_integer, real_array
 
 
 @runtime_checkable
@@ -89,6 +89,74 @@ class TwoLayerNetwork:
     def coefficients(self, X: Array) -> Array:
         """Fixed coefficients a_ji, (m, n): the output weight of unit j for every sample."""
         return np.repeat(self.output_weights[:, None], X.shape[0], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalLinearNetwork:
+    """Diagonal linear network f(x) = sum_j x_j (u_j^2 - v_j^2), or sum_j x_j v_j^2 with signed=False.
+
+    A unit is a feature: theta is (d, 2) with the columns u and v, or (d, 1). Its fixed coefficient is the feature
+    itself, a_ji = x_ij, and it meets no weights: z does not occur. f is linear in w = u^2 - v^2, and on the zero-loss
+    manifold F = 8 sum_j s_j (u_j^2 + v_j^2) with s_j = sum_i x_ij^2.
+
+    Raises `InputError` for a `signed` that is not a truth value.
+
+    Source: HaoChen et al. (2021) for v^2; Woodworth et al. (2020) and Li, Wang and Arora (2022) for u^2 - v^2.
+
+    >>> net = DiagonalLinearNetwork()
+    >>> net.unit
+    UnitFunction(formula='u**2 - v**2', own=('u', 'v'))
+    >>> net.coefficients(np.array([[1.0, 2.0, 3.0]])).shape
+    (3, 1)
+    """
+
+    signed: bool = True
+
+    def __post_init__(self) -> None:
+        instance("signed", self.signed, bool)
+
+    @property
+    def unit(self) -> UnitFunction:
+        """The unit function, a (u^2 - v^2) or a v^2."""
+        return SIGNED_SQUARES if self.signed else SQUARES
+
+    @property
+    def p(self) -> int:
+        """Number of own parameters of a unit, all that it has."""
+        return self.unit.p
+
+    def inputs(self, X: Array) -> Array:
+        """What the parameters' first columns are multiplied with: nothing, (n, 0)."""
+        return X[:, :0]
+
+    def coefficients(self, X: Array) -> Array:
+        """Fixed coefficients a_ji = x_ij, (d, n)."""
+        return X.T
+
+
+@dataclass(frozen=True, eq=False)
+class FixedCoefficients:
+    """The network of a unit whose coefficients (m, n) are given, whatever the data: for data in other coordinates."""
+
+    unit: UnitFunction
+    a: Array
+
+    @property
+    def p(self) -> int:
+        """Number of own parameters of a unit."""
+        return self.unit.p
+
+    def inputs(self, X: Array) -> Array:
+        """What the parameters' first columns are multiplied with: the data, (n, d)."""
+        return X
+
+    def coefficients(self, X: Array) -> Array:
+        """Fixed coefficients a_ji, (m, n)."""
+        return self.a
+
+
+SIGNED_SQUARES = UnitFunction("u**2 - v**2", own=("u", "v"))
+SQUARES = UnitFunction("v**2", own=("v",))
 
 
 def _with_trained_weight(unit: UnitFunction, word: str) -> UnitFunction:

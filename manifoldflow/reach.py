@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import UnreachableLabelsError
+from .interpolation import check_interpolable, is_diagonal
 from .validation import Array
 
 if TYPE_CHECKING:
@@ -18,9 +19,12 @@ _GRID = np.concatenate([-np.logspace(6, -6, 2001), [0.0], np.logspace(-6, 6, 200
 def check_labels_reachable(manifold: ZeroLossManifold) -> None:
     """Raise `UnreachableLabelsError` when a label lies outside sum_j a_j phi(R), as seen on |z| <= 1e6.
 
-    Units with own parameters are not examined: their range is rarely bounded.
+    For diagonal linear networks, where X w = y has no solution of the signs allowed. Other units with own parameters
+    are not examined: their range is rarely bounded.
     """
     _check_equal_rows(manifold)
+    if is_diagonal(manifold):
+        check_interpolable(manifold)
     if manifold.network.unit.phi is None:
         return
     values = manifold.kernel.table(_GRID)[0]
@@ -46,11 +50,12 @@ def _check_equal_rows(manifold: ZeroLossManifold) -> None:
         return
     _, first, group = np.unique(manifold.X, axis=0, return_index=True, return_inverse=True)
     twins = first[group.ravel()]
-    conflict = np.flatnonzero(manifold.y != manifold.y[twins])
+    # Labels that are a network's own outputs may differ by rounding.
+    conflict = np.flatnonzero(np.abs(manifold.y - manifold.y[twins]) > manifold.projection_tolerance())
     if conflict.size:
         i, k = int(twins[conflict[0]]), int(conflict[0])
         raise UnreachableLabelsError(
-            f"Rows {i} and {k} of X are equal but their labels are {manifold.y[i]:.6g} and {manifold.y[k]:.6g}: "
+            f"Rows {i} and {k} of X are equal but their labels are {manifold.y[i]:.10g} and {manifold.y[k]:.10g}: "
             "no network reaches both. Remove one of them or give both one label."
         )
 

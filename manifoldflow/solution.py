@@ -13,6 +13,11 @@ from .reproducible import reproducible
 from .trajectory import Trajectory
 from .validation import Array
 
+_SINGULAR = (
+    "J J^T became singular: the zero-loss set is not a manifold here, or not at the point that the flow tends to (a "
+    "diagonal network's that uses fewer features than there are samples; F may then have converged: compare "
+    "flattest_point). Otherwise remove dependent samples or add units."
+)
 # Reason codes, in the order of the compiled integrators' constants; each text says what to do.
 REASONS = (
     ("running", "The integration is under way."),
@@ -21,10 +26,7 @@ REASONS = (
     ("step_underflow", "The step size fell to rounding level. Loosen rtol and atol, or start elsewhere."),
     ("not_finite", "The activation is not finite near here: the flow left its domain. Check the formula's domain."),
     ("projection_failed", "A step could not be projected back onto the manifold. Tighten rtol."),
-    (
-        "singular",
-        "J J^T became singular: the zero-loss set is not a manifold here. Remove dependent samples or add units.",
-    ),
+    ("singular", _SINGULAR),
     ("buffer_full", "The record is full."),
     ("step_limit", "max_steps was reached. Raise it, loosen rtol, or use method='implicit'."),
     ("switch", "The method is being changed."),
@@ -68,6 +70,11 @@ class FlowSolution:
     def success(self) -> bool:
         """True where the run ended as asked, at the end of the span, a stationary point or a terminal event."""
         return self.status in _SUCCESS
+
+    @property
+    def condition(self) -> float:
+        """Condition number of J J^T at the last point."""
+        return self.manifold.condition(self._lift(self.W[-1]))
 
     @cached_property
     def theta(self) -> Array:

@@ -30,6 +30,8 @@ ROUNDING = 20.0 * EPS
 FLAT = 1e-11
 # A point this many times farther out than the start has run away.
 FAR = 1e5
+# Curvature below this share of the largest is not believed after a stall.
+_SMALL = 1e-6
 _ESCAPES, _STALLS = 20, 5
 
 
@@ -92,12 +94,24 @@ def evaluate(manifold: ZeroLossManifold, W: Array) -> Point | None:
     return Point(W, float(F), gradient, ROUNDING * float(work.normal[0]), work)
 
 
+def lagrangian_gradient(manifold: ZeroLossManifold, W: Array, lam: Array) -> tuple[float, Array]:
+    """F and grad F - J^T lam for given multipliers; where J J^T is singular too."""
+    work, gradient = manifold.workspace(), np.empty_like(W)
+    F = geometry.sharpness(W, manifold.problem, work)
+    geometry.subtract_normal(work.alpha, work.g, lam)
+    geometry.assemble(work.alpha, manifold.problem.R, gradient)
+    return float(F), gradient
+
+
 @reproducible
 def minimise(manifold: ZeroLossManifold, W: Array, max_iterations: int) -> Minimisation:
     """Minimise F from W, on M, leaving saddles along the direction of smallest curvature."""
     point = evaluate(manifold, W)
     if point is None:
-        raise GeometryError("The sharpness cannot be minimised from here: J J^T is singular, or F not finite.")
+        raise GeometryError(
+            "The sharpness cannot be minimised from here: J J^T is singular, or F not finite. Remove samples that "
+            "repeat others, or start elsewhere."
+        )
     run = _Run(manifold, point)
     for _ in range(max_iterations):
         if run.stationary:
@@ -140,14 +154,14 @@ class _Run:
     @property
     def flat(self) -> float:
         """What rounding may leave of a curvature that is zero; the multipliers' part of E may cancel the rest."""
-        work, largest = self.point.work, float(self.manifold.coordinates.singular_values[0]) ** 2
-        cancelled = float(np.abs(work.lam[0] * work.H).max()) * max(largest, 1.0)
+        work = self.point.work
+        cancelled = float(np.abs(work.lam[0] * work.H).max()) * max(self.manifold.coordinates.largest, 1.0)
         return FLAT * (self.hessian.scale + cancelled)
 
     def step(self) -> None:
         """One trust-region step, taken or not."""
         point, hessian = self.point, self.hessian
-        x, self.radius, on_boundary = truncated_cg(hessian, hessian.coordinates(point.gradient), self.radius, point.F)
+        x, on_boundary = self._wanted_step()
         predicted = -float(x @ hessian.coordinates(point.gradient) + 0.5 * x @ (hessian.e * x))
         length = float(np.sqrt(x @ (metric(hessian) * x)))
         trial = self._retract(hessian.vector(x))
@@ -157,12 +171,25 @@ class _Run:
         if ratio < 0.25:
             self.radius = 0.25 * length
         elif ratio > 0.75 and on_boundary:
-            self.radius *= 2.5
+            self.radius = 2.5 * (self.radius or length)
         # Where F no longer tells points apart, the gradient must go on falling.
         halved = trial is not None and trial.norm <= 0.5 * point.norm
         self.stalls = self.stalls + 1 if predicted <= slack and not halved else 0
         if trial is not None and ratio > 0.05 and (self.stalls == 0 or trial.norm < point.norm):
             self._accept(trial)
+
+    def _wanted_step(self) -> tuple[Array, bool]:
+        """Minimiser of the model in the trust region; after a stall, a Newton step that takes small curvature for none.
+
+        Next to a set of minima the curvature along it is of the gradient's own size and of either sign; a model that
+        believes it points far along the set.
+        """
+        gradient = self.hessian.coordinates(self.point.gradient)
+        if self.stalls and self.radius is not None:
+            stiff = DiagonalHessian(metric(self.hessian, _SMALL), self.hessian.C, None)
+            return -Shifted(stiff, 0.0).solve(self.hessian.tangent(gradient)), False
+        x, self.radius, on_boundary = truncated_cg(self.hessian, gradient, self.radius, self.point.F)
+        return x, on_boundary
 
     def leave_saddle(self) -> bool:
         """Move down along the smallest curvature; False where it is not negative, or no step lowers F."""
@@ -206,9 +233,9 @@ class _Run:
         self.norms.append(trial.norm)
 
 
-def metric(hessian: DiagonalHessian) -> Array:
-    """The preconditioner's diagonal in the eigenbases: |e|, at least 1e-10 of the largest."""
-    return np.maximum(np.abs(hessian.e), 1e-10 * hessian.scale + np.finfo(float).tiny)
+def metric(hessian: DiagonalHessian, share: float = 1e-10) -> Array:
+    """The preconditioner's diagonal in the eigenbases: |e|, at least that share of the largest."""
+    return np.maximum(np.abs(hessian.e), share * hessian.scale + np.finfo(float).tiny)
 
 
 def truncated_cg(

@@ -59,19 +59,28 @@ def find_point(unit: UnitFunction, seed: int) -> Point | None:
     True
     """
     rng = np.random.default_rng(seed)
-    return next((point for point in _candidates(unit.p, rng) if _usable(unit, point)), None)
+    return next((point for point in _candidates(_sizes(unit), unit.p, rng) if _usable(unit, point)), None)
 
 
-def _candidates(p: int, rng: np.random.Generator) -> Iterator[Point]:
+def _sizes(unit: UnitFunction) -> tuple[int, int, int]:
+    """m, n and d: so many units that their parameters outnumber the samples, and the manifold has a tangent."""
+    if unit.p == 0:
+        return SIZES
+    m, n, d = SMALLER
+    # Of a unit without z only the own scalars act.
+    return (m if unit.z in unit.psi.free_symbols or unit.p > 1 else m + 1), n, d
+
+
+def _candidates(sizes: tuple[int, int, int], p: int, rng: np.random.Generator) -> Iterator[Point]:
     """Mixed signs first, then one sign, then other scales."""
     for scale in (1.0, 0.3, 3.0, 10.0):
         for sign in (0, 1, -1):
             for _ in range(_DRAWS):
-                yield _draw(p, rng, scale, sign)
+                yield _draw(sizes, p, rng, scale, sign)
 
 
-def _draw(p: int, rng: np.random.Generator, scale: float, sign: int) -> Point:
-    m, n, d = SMALLER if p else SIZES
+def _draw(sizes: tuple[int, int, int], p: int, rng: np.random.Generator, scale: float, sign: int) -> Point:
+    m, n, d = sizes
     data, weights = rng.normal(size=(n, d)), scale * rng.normal(size=(m, d))
     if sign:
         data, weights = abs(data), sign * abs(weights)

@@ -90,10 +90,11 @@ def sgd_steps(walk, room, problem, a, momentum, rows, noise, scale, first, last,
     (1, M) where all its rows are equal.
     """
     M = walk.q.shape[1]
+    n = walk.q.shape[0] if problem.R.shape[1] > 0 else 0  # rows that a term moves: none where units meet no inputs
     given = Given(
         problem.unit[SAMPLE_FIRST_ORDER], start(problem.G), start(problem.y), start(a), M if a.shape[0] > 1 else 0,
         start(rows), start(noise), start(scale),
-        walk.q.shape[0], problem.a.shape[0], M, walk.own.size, walk.members.shape[0], rows.shape[1],
+        n, problem.a.shape[0], M, walk.own.size, walk.members.shape[0], rows.shape[1],
     )  # fmt: skip
     places = Walk(
         start(walk.q), start(walk.v), start(walk.moved), start(walk.moved_v), start(walk.own), start(walk.own_q),

@@ -22,7 +22,10 @@ from ..reproducible import reproducible
 from ..validation import Array, one_of, positive_integer, positive_number, real_array
 
 _SAMPLINGS = ("replacement", "distinct")  # steps of "epochs" depend on each other
-_SINGULAR = "J J^T is singular on the corrected flow: M need not be a manifold there."
+_SINGULAR = (
+    "J J^T is singular to rounding for the correction (samples that repeat others, or a tiny step size with badly "
+    "conditioned data): M need not be a manifold there. Remove such samples, or use `gradient`."
+)
 
 
 @reproducible
@@ -185,7 +188,8 @@ class _Scheme:
             top = eta * kappa[-1] / (1.0 + self.momentum)
             _require_stable(top, eta, "full-batch steps must be below 2 / lambda_max", eta / top)
             return np.asarray((U / (1.0 - eta / (1.0 + self.momentum) * kappa)) @ U.T)
-        if not kappa[0] > self.n * np.finfo(float).eps * kappa[-1]:
+        # Slower decay than rounding of the steps' own matrices cannot be told from none.
+        if not min(1.0, 2.0 * eta / self.n * kappa[-1]) * kappa[0] > 8.0 * self.n * np.finfo(float).eps * kappa[-1]:
             raise GeometryError(_SINGULAR)
         gain = self._gain(kappa, 2.0 * eta / self.n)
         D = self._noise(gain, kappa, U, eta)

@@ -15,6 +15,7 @@ _COLUMNS = 6  # of the extrapolation: the order, 21 evaluations a step
 _MAX_STEPS = 5000
 _FINEST = 1e-12  # rtol; below, rounding decides
 _GROWTH = 10.0
+_IDLE_STEPS = 300  # in which the distance does not fall by a tenth: what is left is rounding of a singular J J^T
 _SERIES = 1e-7  # below, 1 - phi_1 is its first term to rounding
 
 
@@ -33,7 +34,8 @@ def gradient_flow_limit(manifold: ZeroLossManifold, theta: ArrayLike, rtol: floa
     differ, along M, in the second.
 
     Raises `InputError` for a wrong shape, a number that is not finite or an `rtol` outside [1e-12, 0.1];
-    `GeometryError` where the flow does not come to M in 5000 steps, as from a point where J J^T is singular.
+    `GeometryError` where the flow does not come to M in 5000 steps, or 300 of them bring it no closer, as from a point
+    where J J^T is singular.
 
     Source: Li, Wang and Arora (2022), the limit map of gradient flow; MATH section 3.
 
@@ -61,14 +63,16 @@ def gradient_flow_limit(manifold: ZeroLossManifold, theta: ArrayLike, rtol: floa
 
 def _follow(manifold: ZeroLossManifold, W: Array, tolerance: float) -> Array:
     """Follow the gradient flow until a Newton step to M is below the tolerance."""
-    step = 0.0
+    step, best, idle = 0.0, np.inf, 0
     for _ in range(_MAX_STEPS):
         linear = _Linearised(manifold, W)
-        if not np.isfinite(linear.distance):
+        idle = 0 if linear.distance < 0.9 * best else idle + 1
+        best = min(best, linear.distance)
+        if not np.isfinite(linear.distance) or idle > _IDLE_STEPS:
             break
         if linear.distance <= tolerance:
             return W
-        step = step or 0.5 / linear.largest_rate
+        step = min(step or 0.5 / linear.largest_rate, linear.longest_step)
         while True:
             end, error = _extrapolated(linear, W, step)
             share = error / tolerance
@@ -117,6 +121,7 @@ class _Linearised:
         # What is negative or tiny by rounding: such directions of f - y do not move.
         self._values = np.maximum(values, len(values) * np.finfo(float).eps * values[-1])
         self.largest_rate = float(2.0 * values[-1])
+        self.longest_step = float(50.0 / self._values[0])  # the slowest direction shrinks by exp(-100)
         along = self._vectors.T @ (self._frame.f - self.problem.y)
         self.distance = float(np.linalg.norm(along / np.sqrt(self._values)))
 

@@ -64,7 +64,8 @@ class Setting:
         """How many pending terms are kept; 0 where every term is added at once."""
         n, uses = self.manifold.n, self.draws.uses
         size = n * self.manifold.m
-        if uses == 1 and self.momentum == 0.0 and (n <= _FEW_ROWS or size <= _FEW):
+        few = n <= _FEW_ROWS or size <= _FEW or self.manifold.coordinates.rank == 0
+        if uses == 1 and self.momentum == 0.0 and few:
             return 0
         return _whole(max(uses, GROUP if size <= _IN_CACHE else _MANY), GROUP)
 

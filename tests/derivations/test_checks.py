@@ -34,6 +34,7 @@ UNITS = [
     UnitFunction("c*tanh(z)", own=("c",)),
     MIXED,
     UnitFunction("a*(u**2 - v**2)", own=("u", "v")),
+    UnitFunction("v**2", own=("v",)),
 ]
 METHODS = ("symbolic", "fifty digits", "autograd")
 

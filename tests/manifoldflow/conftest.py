@@ -52,10 +52,13 @@ class Problem:
     def man(self):
         return mf.ZeroLossManifold(self.network, self.X, self.y)
 
+    @property
+    def inputs(self):
+        return self.network.inputs(self.X)
+
     @cached_property
     def oracle(self):
-        coefficients = self.network.coefficients(self.X)
-        return Oracle(self.psi, self.X, self.y, coefficients, self.network.p)
+        return Oracle(self.psi, self.inputs, self.y, self.network.coefficients(self.X), self.network.p)
 
     @cached_property
     def theta(self):
@@ -87,6 +90,13 @@ def _per_sample():
     return Problem(PerSampleNetwork(unit, 3, rng.normal(size=(3, 4))), units.two_own, X, y)
 
 
+def _diagonal(signed):
+    rng = np.random.default_rng(13)
+    X = rng.normal(size=(3, 6))
+    y = X @ rng.uniform(0.5, 1.5, size=6)
+    return Problem(mf.DiagonalLinearNetwork(signed), units.signed_squares if signed else units.squares, X, y)
+
+
 _TWO_OWN = "a*c1*(z**3 + z) + c2**2*sin(z) + 0.3*a*c2"
 _MAKE = {
     "cubic": lambda: _problem("z**3 + z", units.cubic, n=3, d=5, width=4),
@@ -95,12 +105,14 @@ _MAKE = {
     "trained": lambda: _problem("z**3 + z", units.trained_cubic, n=3, d=5, width=4, weights="trained"),
     "two_own": lambda: _problem(_TWO_OWN, units.two_own, n=3, d=4, width=3, own=("c1", "c2")),
     "per_sample": _per_sample,
+    "diagonal": lambda: _diagonal(True),
+    "squares": lambda: _diagonal(False),
     "wide_data": lambda: _problem("z**3 + z", units.cubic, n=5, d=3, width=4),
     "tanh": lambda: _problem("tanh(z)", units.tanh, n=3, d=5, width=4, labels=0.5, scale=1.5),
     "ill": lambda: _problem("z**3 + z", units.cubic, n=4, d=5, width=4, condition=1e6),
     "large_d": lambda: _problem("z**3 + z", units.cubic, n=10, d=3000, width=3),
 }
-SMALL = ("cubic", "sinh", "signed", "trained", "two_own", "per_sample", "wide_data", "tanh")
+SMALL = ("cubic", "sinh", "signed", "trained", "two_own", "per_sample", "wide_data", "tanh", "diagonal", "squares")
 
 
 @cache

@@ -37,6 +37,14 @@ def two_own(z, c, a):
     return a * c[0] * (z**3 + z) + c[1] ** 2 * anp.sin(z) + 0.3 * a * c[1]
 
 
+def signed_squares(z, c, a):
+    return a * (c[0] ** 2 - c[1] ** 2)
+
+
+def squares(z, c, a):
+    return a * c[0] ** 2
+
+
 class Oracle:
     """f_i = sum_j psi(theta_j . x_i, c_j; a_ji) and everything that follows from it, by differentiation."""
 
@@ -113,7 +121,7 @@ class Oracle:
         """Eigenvalues of the Hessian on T intersected with the data's span, by a basis of that space."""
         m, d = theta.shape[0], self.X.shape[1]
         span = np.linalg.svd(self.X, full_matrices=False)
-        rows = span[2][span[1] > 1e-10 * span[1][0]]
+        rows = span[2][span[1] > 1e-10 * span[1].max(initial=0.0)]
         unit = np.zeros((rows.shape[0] + self.p, d + self.p))
         unit[: rows.shape[0], :d] = rows
         unit[rows.shape[0] :, d:] = np.eye(self.p)

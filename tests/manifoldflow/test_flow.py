@@ -189,7 +189,7 @@ def test_explicit_and_implicit_agree(name):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ["cubic", "signed", "trained", "per_sample", "large_d"])
+@pytest.mark.parametrize("name", ["cubic", "signed", "trained", "per_sample", "diagonal", "large_d"])
 @pytest.mark.filterwarnings("ignore::manifoldflow.errors.AssumptionWarning")
 def test_solutions_stay_on_m_and_become_flatter(name, method):
     case = problem(name)
@@ -203,9 +203,9 @@ def test_solutions_stay_on_m_and_become_flatter(name, method):
     np.testing.assert_allclose(sol.sharpness, [case.oracle.sharpness(theta) for theta in sol.theta], rtol=1e-11)
     norms = [np.linalg.norm(case.man.gradient(theta)) for theta in sol.theta]
     np.testing.assert_allclose(sol.gradient_norm, norms, rtol=1e-9)
-    rows = np.linalg.svd(case.X, full_matrices=False)[2]
+    rows = np.linalg.svd(case.inputs, full_matrices=False)[2]
     rows = rows[: case.man.coordinates.rank]
-    d = case.X.shape[1]
+    d = case.inputs.shape[1]
     moved = (sol.theta - case.theta)[:, :, :d]
     np.testing.assert_allclose(moved, moved @ rows.T @ rows, atol=1e-13)
 

@@ -47,7 +47,7 @@ def by_scipy(case, parts, t, oracle=None):
 # --- geodesics and transport ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["cubic", "sinh", "signed", "trained", "per_sample", "wide_data", "tanh"])
+@pytest.mark.parametrize("name", ["cubic", "sinh", "signed", "trained", "per_sample", "diagonal", "wide_data", "tanh"])
 def test_the_oracle_integrates_the_same_curve(name):
     case = problem(name)
     u = case.tangent(size=0.6)

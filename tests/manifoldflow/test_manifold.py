@@ -14,7 +14,7 @@ import manifoldflow as mf
 from manifoldflow.compiled.geometry import workspace
 from manifoldflow.errors import GeometryError, ProjectionError
 from tests.manifoldflow.conftest import SMALL, problem
-from tests.manifoldflow.oracle import fitted_order, relative
+from tests.manifoldflow.oracle import fitted_order, relative, signed_squares
 
 EPS = np.finfo(float).eps
 
@@ -26,7 +26,9 @@ def test_the_oracle_knows_that_sharpness_is_the_trace_of_the_hessian_on_m_only(e
     trace = each.oracle.hessian_trace(each.theta)
     assert relative(each.oracle.sharpness(each.theta), trace) < 1e-12
     away = each.theta + each.direction(size=0.5)
-    assert relative(each.oracle.sharpness(away), each.oracle.hessian_trace(away)) > 1e-3
+    # Off M the trace has (f - y) tr D^2 f too, which vanishes for u^2 - v^2 alone.
+    harmonic = each.psi is signed_squares
+    assert (relative(each.oracle.sharpness(away), each.oracle.hessian_trace(away)) < 1e-3) == harmonic
 
 
 def test_outputs_and_jacobian(each):
@@ -35,8 +37,8 @@ def test_outputs_and_jacobian(each):
         assert relative(each.man.predict(theta), each.oracle.output(theta)) < 1e-13
         np.testing.assert_allclose(each.man.residual(theta), each.oracle.output(theta) - each.y, atol=1e-13)
         assert relative(each.man.jacobian(theta), each.oracle.jacobian(theta)) < 1e-13
-        d = each.X.shape[1]
-        assert relative(each.man.preactivations(theta), theta[:, :d] @ each.X.T) < 1e-13
+        d = each.inputs.shape[1]
+        np.testing.assert_allclose(each.man.preactivations(theta), theta[:, :d] @ each.inputs.T, atol=1e-13)
     assert each.man.jacobian(away).shape == (each.y.size, *each.man.shape)
 
 
@@ -53,7 +55,7 @@ def test_hessian_vector_product(each):
         assert relative(each.man.hessian_vector_product(each.theta, u), wanted) < 1e-11
 
 
-@pytest.mark.parametrize("name", ["cubic", "trained", "two_own", "per_sample"])
+@pytest.mark.parametrize("name", ["cubic", "trained", "two_own", "per_sample", "diagonal"])
 def test_hessian_spectrum(name):
     case = problem(name)
     wanted = case.oracle.spectrum(case.theta)
@@ -113,9 +115,9 @@ def test_ill_conditioned_data():
 
 
 def test_sizes_and_constants_of_the_data(each):
-    gram = each.X @ each.X.T
-    rank = np.linalg.matrix_rank(each.X)
-    assert (each.man.n, each.man.m) == (each.y.size, each.network.width)
+    gram = each.inputs @ each.inputs.T
+    rank = np.linalg.matrix_rank(each.inputs) if each.inputs.size else 0
+    assert (each.man.n, each.man.m) == (each.y.size, len(each.network.coefficients(each.X)))
     assert each.man.dimension == each.man.m * (rank + each.network.p) - each.man.n
     assert each.man.s_min == pytest.approx(np.diag(gram).min(), rel=1e-13)
     assert each.man.mu == pytest.approx(np.linalg.eigvalsh(gram)[0] if rank == each.y.size else 0.0, rel=1e-11)
@@ -154,7 +156,7 @@ def test_nearest_point_is_optimal_and_idempotent(each):
 STEPS = np.array([0.04, 0.02, 0.01])
 
 
-@pytest.mark.parametrize("name", ["cubic", "sinh", "signed", "trained", "two_own", "per_sample", "wide_data"])
+@pytest.mark.parametrize("name", [name for name in SMALL if name not in ("tanh", "squares")])
 def test_retraction_agrees_with_exp_to_third_order(name):
     case = problem(name)
     u = case.tangent()
@@ -216,7 +218,7 @@ def test_the_part_orthogonal_to_the_data_is_carried_along(cubic):
 # --- reduced form, copies, d ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["cubic", "trained", "per_sample", "wide_data", "large_d"])
+@pytest.mark.parametrize("name", ["cubic", "trained", "per_sample", "diagonal", "wide_data", "large_d"])
 def test_the_reduced_manifold_is_isometric(name):
     man, theta = problem(name).man, problem(name).theta
     reduced, W = man.reduced, man.coordinates.reduce(theta)

@@ -120,7 +120,7 @@ def test_a_plain_loop_on_the_same_stream_gives_the_same_path(name, batch, kind):
     np.testing.assert_allclose(run.loss, losses, rtol=1e-8, atol=1e-20)
 
 
-@pytest.mark.parametrize("name", ["cubic", "trained", "two_own", "per_sample"])
+@pytest.mark.parametrize("name", ["cubic", "trained", "two_own", "per_sample", "diagonal"])
 def test_one_noiseless_step_is_the_gradient_of_the_loss(name):
     case = problem(name)
     theta = case.theta + 0.1 * case.direction()
@@ -233,7 +233,7 @@ def largest_eigenvalue(case, batch):
     return max(np.linalg.eigvalsh(hessian.reshape(flat, flat))[-1] for hessian in hessians)
 
 
-@pytest.mark.parametrize("name", ["cubic", "trained", "per_sample", "wide_data"])
+@pytest.mark.parametrize("name", ["cubic", "trained", "per_sample", "diagonal", "wide_data"])
 @pytest.mark.parametrize("batch", [1, "full"])
 def test_stable_step_size_is_two_over_the_largest_eigenvalue(name, batch):
     case = problem(name)

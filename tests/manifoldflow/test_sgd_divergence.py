@@ -62,7 +62,7 @@ def test_the_message_gives_the_bound_with_momentum(cubic, momentum):
     assert ("with this momentum" in str(caught.value)) == (momentum > 0)
 
 
-@pytest.mark.parametrize("name", ["cubic", "trained", "signed", "wide_data", "per_sample", "tanh", "sinh"])
+@pytest.mark.parametrize("name", ["cubic", "trained", "signed", "wide_data", "per_sample", "diagonal", "tanh", "sinh"])
 @pytest.mark.parametrize("batch", [1, 2, "full"])
 def test_auto_is_a_fifth_of_the_stable_one_where_noise_is_weak(name, batch):
     case = problem(name)

@@ -124,7 +124,7 @@ def test_solves(name):
     np.testing.assert_allclose(man.projection(theta, solution), solution, atol=1e-11 * np.abs(solution).max())
 
 
-@pytest.mark.parametrize("name", ["cubic", "trained", "per_sample", "wide_data", "tanh"])
+@pytest.mark.parametrize("name", ["cubic", "trained", "per_sample", "diagonal", "wide_data", "tanh"])
 def test_eigenvectors(structured, name):
     case = problem(name)
     hessian = diagonal(case.man, case.theta, keep_bases=True)
