@@ -37,6 +37,7 @@ TEST = [
     "mypy>=1.11",
 ]
 CERTIFY = ["python-flint>=0.6"]  # Arb, for formulas that float64 intervals cannot enclose
+INTEROP = ["pymanopt>=2.2", "xarray>=2024.1", "pandas>=2.1"]  # manifoldflow.interop: each is imported only when used
 DOCS = ["sphinx>=7.3", "myst-parser>=3", "furo>=2024.5.6"]
 # PyTorch is used where it is installed; on Linux its usual wheel brings some gigabytes for GPUs with it.
 BENCH = ["jax>=0.4.30", "diffrax>=0.7", "scikit-sundae>=1.1", "heyoka>=4"]
@@ -78,11 +79,12 @@ setup(
     install_requires=REQUIRED,
     extras_require={
         "certify": CERTIFY,
+        "interop": INTEROP,
         "report": REPORT,
-        "test": TEST + CERTIFY + REPORT,
+        "test": TEST + CERTIFY + INTEROP + REPORT,
         "docs": DOCS,
         "bench": BENCH,
-        "dev": TEST + CERTIFY + REPORT + DOCS,
+        "dev": TEST + CERTIFY + INTEROP + REPORT + DOCS,
     },
     entry_points={"console_scripts": ["manifoldflow = manifoldflow.cli:main"]},
     classifiers=[
