@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,14 @@ from .extras import require
 pymanopt = require("pymanopt", "The pymanopt adapter")
 
 
-class ZeroLossPymanopt(pymanopt.manifolds.manifold.RiemannianSubmanifold):  # type: ignore[misc, name-defined]
+class ZeroLossPymanopt(pymanopt.manifolds.manifold.RiemannianSubmanifold):  # type: ignore[name-defined]
     """M = {theta : f(theta) = y} for pymanopt's solvers: a Riemannian submanifold of the space of (m, d + p) arrays.
 
     Parameters: `manifold`, the `ZeroLossManifold`; `rng`, a seed or generator of `random_point` and
     `random_tangent_vector`, whose signatures in pymanopt have no place for one.
 
-    `retraction` is Newton's projection. Where it does not converge the step is too long to be one: the starting point is
-    given back, in which pymanopt's solvers see a step without decrease and take a shorter one; `failed_retractions`
+    `retraction` is Newton's projection. Where it does not converge the step is too long: the starting point is given
+    back, in which pymanopt's solvers see a step without decrease and take a shorter one; `failed_retractions`
     counts these. `transport` projects onto the tangent space of the end point. `weingarten` makes Riemannian Hessians
     of any cost that has a Euclidean one.
 
@@ -139,10 +140,10 @@ def pymanopt_problem(manifold: ZeroLossPymanopt) -> Any:
     """
     man = instance("manifold", manifold, ZeroLossPymanopt).manifold
     decorate = pymanopt.function.numpy(manifold)
-    # pymanopt writes attributes on what it is given, so methods are wrapped in functions.
+    # pymanopt writes attributes on what it is given, so methods are wrapped.
     return pymanopt.Problem(
         manifold,
-        decorate(lambda theta: man.sharpness(theta)),
-        riemannian_gradient=decorate(lambda theta: man.gradient(theta)),
-        riemannian_hessian=decorate(lambda theta, u: man.hessian_vector_product(theta, u)),
+        decorate(partial(man.sharpness)),
+        riemannian_gradient=decorate(partial(man.gradient)),
+        riemannian_hessian=decorate(partial(man.hessian_vector_product)),
     )

@@ -84,10 +84,11 @@ def _base(base: str | type[OdeSolver]) -> type[OdeSolver]:
     return found
 
 
-class _OnManifold(OdeSolver):  # type: ignore[misc]
+class _OnManifold(OdeSolver):
     """What is put before a SciPy method: its step, and then its state moved onto M."""
 
     _onto: Onto
+    y: Array
 
     def __init__(self, fun: Any, t0: float, y0: Any, t_bound: float, *arguments: Any, **options: Any) -> None:
         _check_start(self._onto, np.asarray(y0))
@@ -111,7 +112,7 @@ class _OnManifold(OdeSolver):  # type: ignore[misc]
         return _Projected(super()._dense_output_impl(), self._onto)
 
 
-class _Projected(DenseOutput):  # type: ignore[misc]
+class _Projected(DenseOutput):
     """Dense output whose points are moved onto M."""
 
     def __init__(self, inner: DenseOutput, onto: Onto) -> None:

@@ -21,7 +21,6 @@ from ..geodesics import Geodesic
 from ..manifold import ZeroLossManifold
 from ..sgd import SGDRun
 from ..solution import FlowSolution
-from ..validation import Array
 from .extras import require
 
 Attributes = Mapping[str, Any]
@@ -72,8 +71,8 @@ def to_xarray(result: Any, attrs: Attributes | None = None) -> Any:
 def to_pandas(result: Any, attrs: Attributes | None = None) -> Any:
     """A result as a `pandas.DataFrame`, without the parameters (`to_xarray(result).to_dataframe()` has them).
 
-    A row is: of a `FlowSolution` or `Geodesic` a time; of an `SGDRun` a recorded step and run (indices step, run); of an
-    `OptimizeResult` the result, so that several can be put one under another; of a `VerificationReport` a check.
+    A row is: of a `FlowSolution` or `Geodesic` a time; of an `SGDRun` a recorded step and run (indices step, run); of
+    an `OptimizeResult` the result, so that several can be put one under another; of a `VerificationReport` a check.
     `frame.attrs` holds what `to_xarray` puts there. Arguments and errors as for `to_xarray`.
 
     >>> import manifoldflow as mf
@@ -98,35 +97,35 @@ def _unknown(result: Any) -> str:
 
 @to_xarray.register
 def _(result: FlowSolution, attrs: Attributes | None = None) -> Any:
-    variables = {"theta": (("t", "unit", "parameter"), result.theta)}
+    variables: dict[str, tuple[tuple[str, ...], Any]] = {"theta": (("t", "unit", "parameter"), result.theta)}
     variables |= {name: (("t",), getattr(result, name)) for name in ("sharpness", "gradient_norm", "residual")}
     for k, (times, points) in enumerate(zip(result.t_events, result.theta_events, strict=True)):
         variables[f"t_event_{k}"] = ((f"occurrence_{k}",), times)
         variables[f"theta_event_{k}"] = ((f"occurrence_{k}", "unit", "parameter"), points)
     coords = {"t": (("t",), result.t, _described("t")), **_parameters(result.manifold)}
-    return _dataset(variables, coords, {**_of_flow(result), **plain_attributes(attrs)})
+    return _dataset(variables, coords, _about(_of_flow(result), attrs))
 
 
 @to_pandas.register
 def _(result: FlowSolution, attrs: Attributes | None = None) -> Any:
     columns = {name: getattr(result, name) for name in ("sharpness", "gradient_norm", "residual")}
-    return _frame(columns, {"t": result.t}, {**_of_flow(result), **plain_attributes(attrs)})
+    return _frame(columns, {"t": result.t}, _about(_of_flow(result), attrs))
 
 
 def _of_flow(result: FlowSolution) -> dict[str, Any]:
     control = result.path.control if result.path is not None else None
     options = {} if control is None else {"rtol": control.rtol, "atol": control.atol, "t_end": control.t_end}
     ended = {"status": result.status, "message": result.message, "success": result.success}
-    return {**_origin(), **plain_attributes(_problem(result.manifold) | ended | options | dict(result.stats))}
+    return _problem(result.manifold) | ended | options | dict(result.stats)
 
 
 @to_xarray.register
 def _(result: Geodesic, attrs: Attributes | None = None) -> Any:
     dims = ("t", "unit", "parameter")
-    coords = {"t": (("t",), result.t, {"long_name": "time of the geodesic", "units": "1"})}
-    coords |= _parameters(result.path.manifold)
-    about = {**_origin(), **plain_attributes(_problem(result.path.manifold)), **plain_attributes(attrs)}
-    return _dataset({"theta": (dims, result.theta), "velocity": (dims, result.velocity)}, coords, about)
+    time = {"long_name": "time of the geodesic", "units": "1"}
+    coords = {"t": (("t",), result.t, time), **_parameters(result.path.manifold)}
+    variables = {"theta": (dims, result.theta), "velocity": (dims, result.velocity)}
+    return _dataset(variables, coords, _about(_problem(result.path.manifold), attrs))
 
 
 @to_pandas.register
@@ -136,7 +135,7 @@ def _(result: Geodesic, attrs: Attributes | None = None) -> Any:
         "sharpness": np.array([manifold.sharpness(theta) for theta in result.theta]),
         "speed": np.linalg.norm(result.velocity, axis=(1, 2)),
     }
-    return _frame(columns, {"t": result.t}, {**_origin(), **plain_attributes(_problem(manifold)), **plain_attributes(attrs)})
+    return _frame(columns, {"t": result.t}, _about(_problem(manifold), attrs))
 
 
 # Label-noise SGD.
@@ -159,7 +158,7 @@ def _(result: SGDRun, attrs: Attributes | None = None) -> Any:
         "sharpness_flow_time": (("step",), result.clock * result.flow_times, _described("t")),
         "run": (("run",), np.arange(len(result.theta)), {"long_name": "number of the run"}),
     }
-    return _dataset(variables, coords, {**_origin(), **plain_attributes(_of_sgd(result)), **plain_attributes(attrs)})
+    return _dataset(variables, coords, _about(_of_sgd(result), attrs))
 
 
 @to_pandas.register
@@ -172,7 +171,7 @@ def _(result: SGDRun, attrs: Attributes | None = None) -> Any:
         **scalars,
     }
     index = {"step": np.repeat(steps, runs.size), "run": np.tile(runs, steps.size)}
-    return _frame(columns, index, {**_origin(), **plain_attributes(_of_sgd(result)), **plain_attributes(attrs)})
+    return _frame(columns, index, _about(_of_sgd(result), attrs))
 
 
 def _of_sgd(result: SGDRun) -> dict[str, Any]:
@@ -194,16 +193,14 @@ def _(result: OptimizeResult, attrs: Attributes | None = None) -> Any:
     dims = ("unit", "parameter")
     about = {name: result[name] for name in _SCALARS if result[name] is not None}
     coords = {"unit": (("unit",), np.arange(len(result.x)), {"long_name": "number of the unit"})}
-    return _dataset(
-        {"x": (dims, result.x), "jac": (dims, result.jac)}, coords, {**_origin(), **plain_attributes(about), **plain_attributes(attrs)}
-    )
+    return _dataset({"x": (dims, result.x), "jac": (dims, result.jac)}, coords, _about(about, attrs))
 
 
 @to_pandas.register
 def _(result: OptimizeResult, attrs: Attributes | None = None) -> Any:
     _require_flattest(result)
     columns = {name: [np.nan if result[name] is None else result[name]] for name in _SCALARS}
-    return _frame(columns, {}, {**_origin(), **plain_attributes(attrs)})
+    return _frame(columns, {}, _about({}, attrs))
 
 
 def _require_flattest(result: OptimizeResult) -> None:
@@ -221,7 +218,7 @@ def _dataset(variables: Mapping[str, Any], coords: Mapping[str, Variable], attrs
     return xarray.Dataset(described, coords, attrs)
 
 
-def _frame(columns: Mapping[str, Any], index: Mapping[str, Array], attrs: dict[str, Any]) -> Any:
+def _frame(columns: Mapping[str, Any], index: Mapping[str, Any], attrs: dict[str, Any]) -> Any:
     pandas = require("pandas", "to_pandas")
     rows = None
     if len(index) == 1:
@@ -253,6 +250,10 @@ def _problem(manifold: ZeroLossManifold) -> dict[str, Any]:
         "unit_function": unit.formula, "own_parameters": ", ".join(unit.own), "network": repr(manifold.network),
         "n_samples": manifold.n, "n_units": manifold.m, "rank": manifold.coordinates.rank,
     }  # fmt: skip
+
+
+def _about(facts: dict[str, Any], attrs: Attributes | None) -> dict[str, Any]:
+    return {**_origin(), **plain_attributes(facts), **plain_attributes(attrs)}
 
 
 def _origin() -> dict[str, Any]:
