@@ -60,7 +60,7 @@ def differentiate(function: Callable[[float], Array], order: int, scale: float) 
     if steps.size < 3:
         nothing = np.full(centre.size, np.inf)
         return Difference(np.full(centre.size, np.nan), nothing, nothing, (0.0, 0.0), steps, values, centre)
-    noise = 2.0 * EPS * np.abs(np.vstack([centre, values[-8:].reshape(-1, centre.size)])).max(axis=0)
+    noise = np.maximum(2.0 * EPS * np.abs(np.vstack([centre, values[-1]])).max(axis=0), _quantum(values - centre))
     value, error, best = _best(steps, values, centre, noise, order)
     typical = float(np.median(steps[best]))
     # What iterates, as a projection does, may round more coarsely away from 0.
@@ -102,6 +102,13 @@ def _best(steps: Array, values: Array, centre: Array, noise: Array, order: int) 
         error, level = np.where(better, found, error), np.where(better, where + k, level)
         column = finer
     return value, error, level
+
+
+def _quantum(changes: Array) -> Array:
+    """The smallest change of a value, where short steps change nothing: of a rounded function, its last digit."""
+    sizes = np.abs(changes).reshape(-1, changes.shape[-1])
+    smallest = np.where(sizes > 0.0, sizes, np.inf).min(axis=0)
+    return np.where((sizes == 0.0).any(axis=0) & np.isfinite(smallest), smallest, 0.0)
 
 
 def _scatter(function: Callable[[float], Array], middle: float, spacing: float, size: int) -> Array:
