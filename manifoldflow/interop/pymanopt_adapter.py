@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -140,10 +139,18 @@ def pymanopt_problem(manifold: ZeroLossPymanopt) -> Any:
     """
     man = instance("manifold", manifold, ZeroLossPymanopt).manifold
     decorate = pymanopt.function.numpy(manifold)
-    # pymanopt writes attributes on what it is given, so methods are wrapped.
-    return pymanopt.Problem(
-        manifold,
-        decorate(partial(man.sharpness)),
-        riemannian_gradient=decorate(partial(man.gradient)),
-        riemannian_hessian=decorate(partial(man.hessian_vector_product)),
-    )
+
+    # pymanopt reads the signature of what it is given and writes attributes on it: functions, not methods.
+    @decorate
+    def cost(theta: Array) -> float:
+        return man.sharpness(theta)
+
+    @decorate
+    def gradient(theta: Array) -> Array:
+        return man.gradient(theta)
+
+    @decorate
+    def hessian(theta: Array, u: Array) -> Array:
+        return man.hessian_vector_product(theta, u)
+
+    return pymanopt.Problem(manifold, cost, riemannian_gradient=gradient, riemannian_hessian=hessian)
