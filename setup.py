@@ -31,6 +31,7 @@ TEST = [
     "nbformat>=5.10",
     "pytest>=8",
     "hypothesis>=6.90",
+    "joblib>=1.3",
     "scikit-learn>=1.4",
     "setuptools>=70.1",  # builds wheels by itself from here on: tests/test_packaging.py builds one
     "ruff>=0.6",

@@ -92,9 +92,8 @@ def test_a_terminal_event_stops_on_the_manifold():
     level = 0.5 * case.man.sharpness(case.theta)
     event = lambda t, y: case.man.sharpness(y.reshape(case.man.shape)) - level  # noqa: E731
     event.terminal = True
-    found = solve_ivp(
-        flow_field(case.man), (0.0, 10.0), case.theta.ravel(), method=ode_solver(case.man, "RK45"), events=event, rtol=1e-8
-    )
+    solver = ode_solver(case.man, "RK45")
+    found = solve_ivp(flow_field(case.man), (0.0, 10.0), case.theta.ravel(), method=solver, events=event, rtol=1e-8)
     assert found.status == 1
     assert case.man.sharpness(found.y[:, -1].reshape(case.man.shape)) == pytest.approx(level, rel=1e-6)
 
@@ -194,4 +193,5 @@ def test_arguments():
     with pytest.raises(InputError, match="manifold must be a ZeroLossManifold"):
         flow_field(onto_sphere)
     with pytest.raises(ProjectionError):
-        solve_ivp(lambda t, y: 1e60 * np.ones_like(y), (0.0, 1.0), case.theta.ravel(), method=ode_solver(case.man, Euler))
+        far = lambda t, y: 1e60 * np.ones_like(y)  # noqa: E731
+        solve_ivp(far, (0.0, 1.0), case.theta.ravel(), method=ode_solver(case.man, Euler))
