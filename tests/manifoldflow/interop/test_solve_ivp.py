@@ -192,6 +192,6 @@ def test_arguments():
         solve_ivp(turning, (0.0, 1.0), START, method=ode_solver(lambda y: y[:2]))
     with pytest.raises(InputError, match="manifold must be a ZeroLossManifold"):
         flow_field(onto_sphere)
+    far = lambda t, y: 1e60 * np.ones_like(y)  # noqa: E731
     with pytest.raises(ProjectionError):
-        far = lambda t, y: 1e60 * np.ones_like(y)  # noqa: E731
         solve_ivp(far, (0.0, 1.0), case.theta.ravel(), method=ode_solver(case.man, Euler))
