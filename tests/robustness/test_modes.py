@@ -28,7 +28,8 @@ for size in sizes:
     found[size + " gradient"] = g
     found[size + " hvp"] = man.hessian_vector_product(theta, g)
     found[size + " retraction"] = man.retraction(theta, -1e-3 * g)
-    found[size + " flow"] = mf.sharpness_flow(man, theta, (0.0, 1e-3), max_steps=2 if size == "large" else 100).theta[-1]
+    steps = 2 if size == "large" else 100
+    found[size + " flow"] = mf.sharpness_flow(man, theta, (0.0, 1e-3), max_steps=steps).theta[-1]
     run = dict(step_size=1e-4, n_steps=10, n_runs=3, noise=mf.LabelNoise(std=0.1))
     found[size + " sgd"] = mf.label_noise_sgd(network, X, y, theta, **run).theta
     if size != "large":
