@@ -61,7 +61,8 @@ def mutated(draw):
     text = list(draw(formulas()))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(text)))
-        piece = draw(st.one_of(st.characters(), st.sampled_from(["(", ")", "**", "z", "__", ".", "\n", "\x00", "1e9", "²"])))
+        pieces = st.sampled_from(["(", ")", "**", "z", "__", ".", "\n", "\x00", "1e9", "²"])
+        piece = draw(st.one_of(st.characters(), pieces))
         if draw(st.booleans()):
             text[at:at] = piece
         else:
@@ -95,7 +96,7 @@ LONG = {
     "signs": "-" * 1500 + "z",
     "powers of sums": "((((z+1)**64+1)**64+1)**64+1)**64",
     "huge": "z" * 10**6,
-    "full width": "ｚ**3",  # noqa: RUF001
+    "full width": "ｚ**3",
     "bidirectional": "z\u202e3**",
     "combining": "z\u0301",
     "division by nought": "z/(1-1)",
