@@ -31,6 +31,7 @@ TEST = [
     "nbformat>=5.10",
     "pytest>=8",
     "hypothesis>=6.90",
+    "joblib>=1.3",
     "scikit-learn>=1.4",
     "setuptools>=70.1",  # builds wheels by itself from here on: tests/test_packaging.py builds one
     "ruff>=0.6",
@@ -39,6 +40,8 @@ TEST = [
 CLUSTER = ["distributed>=2024.5"]  # Dask: campaigns on several machines
 PARQUET = ["pyarrow>=14"]
 CERTIFY = ["python-flint>=0.6"]  # Arb, for formulas that float64 intervals cannot enclose
+INTEROP = ["pymanopt>=2.2", "xarray>=2024.1", "pandas>=2.1"]  # manifoldflow.interop: each is imported only when used
+OPTIONAL = CERTIFY + CLUSTER + INTEROP + PARQUET + REPORT
 DOCS = ["sphinx>=7.3", "myst-parser>=3", "furo>=2024.5.6"]
 # PyTorch is used where it is installed; on Linux its usual wheel brings some gigabytes for GPUs with it.
 BENCH = ["jax>=0.4.30", "diffrax>=0.7", "scikit-sundae>=1.1", "heyoka>=4"]
@@ -82,12 +85,13 @@ setup(
     extras_require={
         "certify": CERTIFY,
         "cluster": CLUSTER,
+        "interop": INTEROP,
         "parquet": PARQUET,
         "report": REPORT,
-        "test": TEST + CERTIFY + CLUSTER + PARQUET + REPORT,
+        "test": TEST + OPTIONAL,
         "docs": DOCS,
         "bench": BENCH,
-        "dev": TEST + CERTIFY + CLUSTER + PARQUET + REPORT + DOCS,
+        "dev": TEST + OPTIONAL + DOCS,
     },
     entry_points={"console_scripts": ["manifoldflow = manifoldflow.cli:main"]},
     classifiers=[

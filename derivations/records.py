@@ -10,6 +10,7 @@ from typing import Literal
 from sympy import Basic
 
 from derivations.blocks import Block
+from derivations.copies import KeepsFormulas
 from derivations.printing import RELATIONS, latex
 
 # References in a statement, which only a report can follow: [text](#eq-name).
@@ -19,7 +20,7 @@ Relation = Literal["==", ">=", "<=", "iff"]
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(KeepsFormulas):
     """One step of a derivation: the expression it arrives at, and why it may be taken."""
 
     expression: Basic
@@ -31,7 +32,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(KeepsFormulas):
     """One derived formula.
 
     Args:

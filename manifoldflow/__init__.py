@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from derivations import UnitFunction, activations
-    from manifoldflow import certificates, datasets, errors
+    from manifoldflow import certificates, checks, datasets, errors, interop
     from manifoldflow.convexity import GeodesicConvexity, geodesic_convexity
     from manifoldflow.flattest import flattest_point
     from manifoldflow.flow import FlowSolution, sharpness_flow
@@ -35,11 +35,13 @@ _HOME = {
     "ZeroLossManifold": "manifoldflow.manifold",
     "activations": "derivations.activations",
     "certificates": "manifoldflow.certificates",
+    "checks": "manifoldflow.checks",
     "datasets": "manifoldflow.datasets",
     "errors": "manifoldflow.errors",
     "flattest_point": "manifoldflow.flattest",
     "geodesic_convexity": "manifoldflow.convexity",
     "gradient_flow_limit": "manifoldflow.sgd",
+    "interop": "manifoldflow.interop",
     "label_noise_sgd": "manifoldflow.sgd",
     "sharpness_flow": "manifoldflow.flow",
 }
@@ -57,11 +59,13 @@ __all__ = [
     "__version__",
     "activations",
     "certificates",
+    "checks",
     "datasets",
     "errors",
     "flattest_point",
     "geodesic_convexity",
     "gradient_flow_limit",
+    "interop",
     "label_noise_sgd",
     "sharpness_flow",
 ]

@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 from .compiled import geometry
 from .errors import GeometryError, InputError
 from .geodesics import RTOL, Path
+from .immutable import ReadOnlyArrays, lock
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .validation import Array, instance, positive_integer, real_array
@@ -22,7 +23,7 @@ EPS = np.finfo(float).eps
 
 
 @dataclass(frozen=True, eq=False)
-class GeodesicConvexity:
+class GeodesicConvexity(ReadOnlyArrays):
     """F along a geodesic gamma at k equidistant times, and a verdict on its convexity there.
 
     `t`, `sharpness` F, `first` = <grad F, gamma'>, `second` = <Hess F[gamma'], gamma'>, `second_error`: (k,) each;
@@ -163,7 +164,7 @@ def judge(
 
 def _frozen(values: Array) -> Array:
     copied = np.array(values)
-    copied.flags.writeable = False
+    lock(copied)
     return copied
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from manifoldflow import _datafiles
 from manifoldflow.errors import DataError, InputError
+from manifoldflow.immutable import ReadOnlyArrays, lock
 
 __all__ = ["NAMES", "DataSet", "digits", "load", "named", "resolve", "save", "synthetic"]
 
@@ -21,7 +22,7 @@ _DIGITS_SOURCE = (
 
 
 @dataclass(frozen=True, eq=False)  # generated equality would compare arrays as if they were single numbers
-class DataSet:
+class DataSet(ReadOnlyArrays):
     """Samples and labels, checked once: finite float64 arrays that cannot be written to.
 
     Args:
@@ -64,7 +65,7 @@ def _checked_array(values: ArrayLike, name: str, *, ndim: int) -> NDArray[np.flo
             f"{name}[{place}] is {array[tuple(bad[0])]}; all entries must be finite, {len(bad)} are not: "
             "remove those samples or fill them in."
         )
-    array.setflags(write=False)
+    lock(array)
     return array
 
 

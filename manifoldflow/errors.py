@@ -15,6 +15,7 @@ __all__ = [
     "IllConditionedWarning",
     "InputError",
     "ManifoldflowError",
+    "MissingExtraError",
     "ProjectionError",
     "UnreachableLabelsError",
 ]
@@ -42,6 +43,10 @@ class GeometryError(ManifoldflowError):
 
 class CertificateError(ManifoldflowError):
     """Rigorous arithmetic is not to be had: of this machine, of this formula, or because an extra is not installed."""
+
+
+class MissingExtraError(ManifoldflowError, ImportError):
+    """A tool that this part works with is not installed; the message names the extra that brings it."""
 
 
 class ProjectionError(ManifoldflowError):

@@ -16,6 +16,7 @@ from scipy.integrate import DOP853
 from .compiled import geodesic as compiled
 from .compiled import geometry
 from .errors import GeometryError, InputError, ProjectionError
+from .immutable import ReadOnlyArrays, lock
 from .reproducible import reproducible
 from .validation import Array, real_array
 
@@ -39,7 +40,7 @@ _FAILURES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Geodesic:
+class Geodesic(ReadOnlyArrays):
     """A geodesic of M: points and velocities at the times asked for, and at any time between.
 
     `t` (k,) times, increasing; `theta` and `velocity` (k, m, d + p): points on M and tangent vectors of constant
@@ -180,6 +181,5 @@ def sampled(path: Path, times: Array) -> Geodesic:
     """The geodesic with its points and velocities at those times, read-only."""
     points = [path.lifted(float(t)) for t in times]
     arrays = times.copy(), np.stack([point for point, _ in points]), np.stack([velocity for _, velocity in points])
-    for array in arrays:
-        array.flags.writeable = False
+    lock(arrays)
     return Geodesic(*arrays, path)

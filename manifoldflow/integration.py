@@ -18,6 +18,7 @@ from .compiled.coefficients import Frame, new_stages
 from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
 from .conditioning import SINGULAR
+from .immutable import lock
 from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
@@ -271,8 +272,7 @@ class Integration:
             numbers = np.array([entry[2] for entry in self.sampled]).reshape(-1, 3)
         t_events = tuple(np.array(times) for times in self.t_events)
         W_events = tuple(np.array(points).reshape(-1, *self.state.W.shape) for points in self.W_events)
-        for array in (t, W, numbers, *t_events, *W_events):
-            array.flags.writeable = False
+        lock(t, W, numbers, t_events, W_events, self.orthogonal)
         return FlowSolution(
             t=t, W=W, sharpness=numbers[:, 0], gradient_norm=numbers[:, 1], residual=numbers[:, 2],
             status=self.reason, message=dict(REASONS)[self.reason], counters=self._counters(),

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from derivations import UnitFunction
 
 from .errors import InputError
+from .immutable import ReadOnlyArrays
 from .validation import Array, instance, positive_integer, real_array
 
 
@@ -35,7 +36,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class TwoLayerNetwork:
+class TwoLayerNetwork(ReadOnlyArrays):
     """Two-layer network f(x) = sum_j psi(theta_j . x, c_j; a_j), in the paper's case sum_j a_j phi(theta_j . x).
 
     Parameters: `unit`, a `UnitFunction` or its formula; `width` m; `output_weights` a, (m,) and non-zero and not
@@ -135,7 +136,7 @@ class DiagonalLinearNetwork:
 
 
 @dataclass(frozen=True, eq=False)
-class FixedCoefficients:
+class FixedCoefficients(ReadOnlyArrays):
     """The network of a unit whose coefficients (m, n) are given, whatever the data: for data in other coordinates."""
 
     unit: UnitFunction

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import InputError
+from .immutable import ReadOnlyArrays, lock
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .trajectory import Trajectory
@@ -38,7 +39,7 @@ _SUCCESS = ("reached_end", "stationary", "event")
 
 
 @dataclass(frozen=True, eq=False)
-class FlowSolution:
+class FlowSolution(ReadOnlyArrays):
     """A solution of the sharpness flow: every output point with its sharpness, gradient norm and residual.
 
     `t` (k,) flow times; `theta` (k, m, d + p); `sharpness`, `gradient_norm`, `residual` (max |f - y|), each (k,);
@@ -80,7 +81,7 @@ class FlowSolution:
     def theta(self) -> Array:
         """Points on M, (k, m, d + p), made from the reduced ones when first asked for."""
         theta = self._lift(self.W)
-        theta.flags.writeable = False
+        lock(theta)
         return theta
 
     @property

@@ -9,6 +9,8 @@ mpl.use("Agg")
 
 # The same examples every time, and no deadline: a test that depends on the load of the machine says nothing.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, print_blob=True)
+# Other examples on every run, and fifty times as many: pytest --hypothesis-profile=long
+settings.register_profile("long", deadline=None, max_examples=5000, print_blob=True)
 settings.load_profile("repeatable")
 
 

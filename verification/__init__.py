@@ -4,6 +4,7 @@
 ['S1', 'S2', 'S3', 'S4', 'S5', 'S6', 'S7', 'S8', 'S9', 'S13']
 """
 
+from . import frames as frames  # registers the conversions of reports with manifoldflow.interop
 from .cases import make_cases
 from .evidence import Evidence
 from .records import Case, Check, Statement, Verdict

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,7 @@ class Kernel:
     """The compiled pointwise functions of one unit function.
 
     Attributes:
+        unit: the unit function.
         addresses: of the pointwise functions, for the contractions of `manifoldflow.compiled`.
         folder: where the generated file lives.
 
@@ -40,12 +42,15 @@ class Kernel:
     array([10., 13., 12.,  6.])
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, unit: UnitFunction, folder: Path) -> None:
+        self.unit, self.folder = unit, folder
         module = _import_module(folder / "unit.py")
         self._functions = [jit_address(getattr(module, name), SIGNATURES[name]) for name in SIGNATURES]
         self.addresses = _addresses(self._functions)
         self._phi = jit(module.phi_derivatives) if hasattr(module, "phi_derivatives") else None
+
+    def __reduce__(self) -> tuple[Callable[[UnitFunction], Kernel], tuple[UnitFunction]]:
+        return load_kernel, (self.unit,)  # compiled code and folders stay where they are
 
     @property
     def source(self) -> str:
@@ -69,7 +74,7 @@ def load_kernel(unit: UnitFunction) -> Kernel:
     The cache is the folder named by the environment variable MANIFOLDFLOW_CACHE_DIR, else `manifoldflow` in the user's
     cache folder, else (when that cannot be written) a temporary one for this process.
     """
-    return Kernel(kernel_folder(_key(unit), lambda: unit_source(unit, __version__)))
+    return Kernel(unit, kernel_folder(_key(unit), lambda: unit_source(unit, __version__)))
 
 
 def _addresses(functions: list[Any]) -> Any:

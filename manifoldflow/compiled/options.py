@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 
 from .sealed import SealedCache, drop_damaged, seal
 
@@ -49,7 +50,7 @@ def jit_address(function: F, signature: Any) -> Any:
     The caller keeps what is returned alive. Without the compiler it is the function.
     """
     if numba.config.DISABLE_JIT:
-        return function
+        return _quiet(function)
     folder = Path(function.__code__.co_filename).parent / "__pycache__"
     drop_damaged(folder, cache_stem(function))
     pointer = numba.cfunc(signature, cache=True, **OPTIONS)(function)
@@ -58,10 +59,16 @@ def jit_address(function: F, signature: Any) -> Any:
 
 
 def _compile(function: F, options: dict[str, Any]) -> F:
+    if numba.config.DISABLE_JIT:
+        return _quiet(function)
     compiled = numba.njit(cache=True, no_cfunc_wrapper=True, **options)(function)
-    if not numba.config.DISABLE_JIT:
-        compiled._cache = SealedCache(compiled._cache, cache_stem(function))
+    compiled._cache = SealedCache(compiled._cache, cache_stem(function))
     return compiled
+
+
+def _quiet(function: F) -> F:
+    """For NUMBA_DISABLE_JIT=1: as compiled, an overflow is infinite without a word, which the callers look for."""
+    return np.errstate(all="ignore")(function)
 
 
 def cache_stem(function: Callable[..., Any]) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checkpoint import Arrays, Checkpoint, content_hash
 from ..errors import DivergenceError, InputError
+from ..immutable import ReadOnlyArrays
 from ..manifold import ZeroLossManifold
 from ..network import Network
 from ..reproducible import reproducible
@@ -47,7 +48,7 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)
-class SGDRun:
+class SGDRun(ReadOnlyArrays):
     """Result of `label_noise_sgd`.
 
     `theta` (n_runs, m, d + p) at the end; `loss` (n_runs,), the noiseless sum over samples of (f_i - y_i)^2 there;
