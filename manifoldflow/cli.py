@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._arguments import batch, count, names, natural, positive, share, step_size
+from ._arguments import batch, count, listed, names, natural, positive, share, step_size, weights
 
 if TYPE_CHECKING:
     from verification.records import Case
@@ -84,6 +84,7 @@ def _version() -> str:
 def _add_verify(commands: Any) -> None:
     command = _command(commands, "verify", "test the statements and write a report", run_verify)
     _add_problem(command, data=None, activation=None)
+    _add_network(command)
     command.add_argument("--statements", metavar="IDS", help="comma-separated, such as S1,S3 (default: all)")
     command.add_argument(
         "--out",
@@ -105,6 +106,15 @@ def _add_verify(commands: Any) -> None:
 def _add_inspect(commands: Any) -> None:
     command = _command(commands, "inspect", "say which assumptions are proved and which statements apply", run_inspect)
     _add_problem(command)
+    _add_network(command)
+
+
+def _add_network(command: argparse.ArgumentParser) -> None:
+    """What the units train and what they are weighted with."""
+    own = "comma-separated scalars that each unit trains, such as c in 'c*tanh(z)'"
+    command.add_argument("--own", type=names, default=(), metavar="NAMES", help=own)
+    text = "signed (drawn from the seed), trained, or comma-separated numbers, one a unit (default: all 1)"
+    command.add_argument("--output-weights", type=weights, metavar="A", help=f"{text}; write --output-weights=-1,...")
 
 
 def _add_flow(commands: Any) -> None:
@@ -233,6 +243,8 @@ def run_verify(arguments: argparse.Namespace) -> int:
         cases.DEFAULT_ACTIVATIONS if arguments.activation is None else (arguments.activation,),
         arguments.width,
         arguments.seed,
+        arguments.own,
+        arguments.output_weights,
     )
     report = verify(problems, chosen, progress=_progress(arguments.quiet), processes=arguments.processes)
     text = report.to_json(_command_line(arguments)) if arguments.json else report_table(report)
@@ -262,17 +274,17 @@ def _command_line(arguments: argparse.Namespace, more: Sequence[str] = ("stateme
     """The command that repeats the numbers."""
     import shlex
 
-    names = ("data", "activation", "width", "seed", *more)
-    given = [(name.replace("_", "-"), getattr(arguments, name)) for name in names]
-    options = [f"--{name} {shlex.quote(str(value))}" for name, value in given if value is not None]
-    return " ".join([f"manifoldflow {arguments.command}", *options])
+    names = ("data", "activation", "own", "output_weights", "width", "seed", *more)
+    given = [(name.replace("_", "-"), getattr(arguments, name, None)) for name in names]
+    options = [f"--{name} {shlex.quote(listed(value))}" for name, value in given if value not in (None, ())]
+    return " ".join([f"manifoldflow {arguments.command}", *options]).replace("--output-weights ", "--output-weights=")
 
 
 def run_inspect(arguments: argparse.Namespace) -> int:
     """Assumptions and constants of one problem."""
     from verification.commands.inspect import inspect
 
-    return _show(arguments, *inspect(_case(arguments)))
+    return _show(arguments, *inspect(_case(arguments, arguments.own, arguments.output_weights)))
 
 
 def run_flow(arguments: argparse.Namespace) -> int:
@@ -346,10 +358,11 @@ def run_derive(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _case(arguments: argparse.Namespace) -> Case:
+def _case(arguments: argparse.Namespace, own: Sequence[str] = (), output_weights: Any = None) -> Case:
     from verification.cases import make_cases
 
-    return make_cases((arguments.data,), (arguments.activation,), arguments.width, arguments.seed)[0]
+    problem = (arguments.data,), (arguments.activation,), arguments.width, arguments.seed, own, output_weights
+    return make_cases(*problem)[0]
 
 
 def _show(arguments: argparse.Namespace, text: str, numbers: dict[str, Any]) -> int:
