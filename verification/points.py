@@ -130,14 +130,20 @@ def minimiser(manifold: ZeroLossManifold) -> Minimiser:
     """
     a = manifold.a
     Z = minimising_features(manifold)
-    W = manifold.coordinates.weights_from_preactivations(Z)
-    if not np.allclose(W @ manifold.problem.R.T, Z, rtol=0.0, atol=1e-8):
+    if not has_weights(manifold, Z):
         raise NotStatedError("the samples are dependent and no weights give the flattest features.")
+    W = manifold.coordinates.weights_from_preactivations(Z)
     theta = onto_manifold(manifold, manifold.coordinates.expand(W))
     if theta is None:
         raise NotStatedError("the flattest features are not reached by any weights.")
     slope = activation_table(manifold, Z)[1]
     return Minimiser(Z, theta, 2.0 * float(np.sum(a**2 * manifold.problem.s * slope**2)))
+
+
+def has_weights(manifold: ZeroLossManifold, Z: Array) -> bool:
+    """Do weights exist that have these features Z (m, n), to 1e-8?"""
+    W = manifold.coordinates.weights_from_preactivations(Z)
+    return bool(np.allclose(W @ manifold.problem.R.T, Z, rtol=0.0, atol=1e-8))
 
 
 def minimising_features(manifold: ZeroLossManifold) -> Array:

@@ -168,10 +168,10 @@ def other_labels(evidence: Evidence) -> dict[str, Any]:
     return {"minimum": replace(evidence.minimum, theta=evidence.start)}
 
 
-def of_rank_one(evidence: Evidence) -> dict[str, Any]:
-    """A flattest point whose units all agree."""
+def uncertain_rank(evidence: Evidence) -> dict[str, Any]:
+    """A point so far from the exact minimum that this may have rank one."""
     found = OptimizeResult(evidence.flattest)
-    found["x"] = np.repeat(found["x"].mean(axis=0)[None], evidence.manifold.m, axis=0)
+    found["gradient_norm"] = 10.0 * found["smallest_curvature"]
     return {"flattest": found}
 
 
@@ -221,7 +221,7 @@ CONTROLS = [
     ("S10", broken("signed", wrong_minimum(1.0 + 1e-8))),
     ("S10", broken("signed", constants(weight=4.0))),
     ("S11", broken("outside", other_labels)),
-    ("S12", broken("dependent", of_rank_one)),
+    ("S12", broken("dependent", uncertain_rank)),
     ("S12", broken("dependent", saddle_for_a_minimum)),
     ("S12", broken("dependent", off_the_manifold)),
     ("S13", constants(rho1=30.0)),

@@ -16,8 +16,10 @@ from manifoldflow.certificates.interval import (
     SMALLEST,
     Interval,
     check_machine,
+    down,
     exactly,
     stack,
+    up,
     where,
 )
 from manifoldflow.errors import CertificateError
