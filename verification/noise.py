@@ -37,7 +37,7 @@ class Plan:
 
     fractions: tuple[float, ...] = (0.4, 0.4 / np.sqrt(2.0), 0.2, 0.2 / np.sqrt(2.0))
     runs: int = RUNS
-    coarse_steps: int = 40_000
+    coarse_steps: int = 100_000
     drop: float = 0.25
 
 

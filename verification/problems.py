@@ -28,7 +28,7 @@ def signed(case: Case) -> Case:
 
 
 def outside(case: Case) -> Case:
-    """S11: the case's samples with tanh, and its labels rescaled into the range of the network.
+    """S11: the case's samples with tanh and output weights 1, and its labels rescaled into the range of the network.
 
     >>> import manifoldflow as mf
     >>> made = outside(Case(mf.datasets.synthetic(n=3, d=5), "sinh(z)", width=10))
@@ -37,7 +37,8 @@ def outside(case: Case) -> Case:
     """
     y, largest = case.data.y, float(np.abs(case.data.y).max())
     labels = y * (_REACH * case.width / largest) if largest else y
-    return replace(case, data=_changed(case.data, "labels rescaled", case.data.X, labels), activation=OUTSIDE)
+    data = _changed(case.data, "labels rescaled", case.data.X, labels)
+    return replace(case, data=data, activation=OUTSIDE, output_weights=None)
 
 
 def dependent(case: Case) -> Case:

@@ -21,6 +21,8 @@ def measure(evidence: Evidence) -> Measurement:
     """J J^T invertible, the flow on M with F falling, and a local minimum of F where Z has rank two or more."""
     if _has_flattest_features(evidence):
         raise NotStatedError("weights give the flattest features of all even so, which may have rank one.")
+    if not evidence.flattest.attained:
+        raise NotStatedError("F falls towards a value that it takes only at infinity; there is no flattest point.")
     checks = (
         rank_above_one(evidence),
         no_gradient(evidence),

@@ -29,7 +29,7 @@ def speed(row: LargeRow) -> Check:
 
 
 def _error(row: LargeRow) -> float:
-    """The correction is for noise of size 0: on the digits, noise of the size here has changed the speed by 0.3 %."""
+    """The correction is for noise of size 0: on the digits, noise of the size here changes the speed by 0.5 %."""
     return row.comparison.half_width + NOISE_SIZE * abs(row.comparison.predicted)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from verification import hypotheses
 from verification.errors import NotStatedError
 from verification.evidence import Evidence
-from verification.points import Array, activation_table, features_at_level, output_at_level
+from verification.points import Array, activation_table, inverse_activation, output_at_level
 from verification.records import Check, Measurement, Statement
 
 from . import convergence, convexity, hidden_convexity, local_pl, minimum, stationary
@@ -95,12 +95,9 @@ def slope_in_level(evidence: Evidence) -> Check:
 
 def curve(evidence: Evidence, count: int = 120) -> tuple[Array, Array]:
     """k / a and (phi'')^{-1}(k / a) over the range that the end of the flow takes: what S10 predicts, for the plot."""
-    ratio = levels(evidence, evidence.minimum.Z) / evidence.manifold.a**2
+    ratio = levels(evidence, evidence.minimum.Z) / evidence.manifold.a
     grid = np.linspace(float(ratio.min()), float(ratio.max()), count)
-    problem = evidence.manifold
-    first = np.repeat(grid[:, None], problem.n, axis=1)
-    inverse = [features_at_level(problem, row * problem.a[0])[0, 0] for row in first]
-    return grid, np.array(inverse)
+    return grid, inverse_activation(evidence.manifold, grid, order=2)
 
 
 STATEMENT = Statement(
