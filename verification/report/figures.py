@@ -108,7 +108,7 @@ def singular_values(case: CaseReport) -> tuple[str, Figure]:
     _time_axis(axes, t)
     logarithmic(axes, "y")
     axes.legend(fontsize=7.5, loc="lower left")
-    return "The largest singular values of the feature matrix Z along the flow; by S1 all but the first vanish.", figure
+    return "The largest singular values of the feature matrix Z along the flow; where S1 applies all but the first vanish.", figure
 
 
 def smallest_eigenvalue(case: CaseReport) -> tuple[str, Figure]:

@@ -1,9 +1,9 @@
 """The style sheet of the page."""
 
 STYLE = """
-:root { color-scheme: light dark; --text: #1b1b1b; --back: #ffffff; --soft: #5a5a5a; --line: #d8d8d8; --card: #f6f7f8; --link: #00588c; }
+:root { color-scheme: light dark; --text: #1b1b1b; --back: #ffffff; --soft: #5a5a5a; --line: #d8d8d8; --card: #f6f7f8; --link: #00588c; --bad: #b03a00; }
 @media (prefers-color-scheme: dark) {
-  :root { --text: #e8e8e8; --back: #16181a; --soft: #a8a8a8; --line: #3a3d40; --card: #1f2225; --link: #7cc4f0; }
+  :root { --text: #e8e8e8; --back: #16181a; --soft: #a8a8a8; --line: #3a3d40; --card: #1f2225; --link: #7cc4f0; --bad: #ff8a5c; }
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--text); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -29,7 +29,7 @@ thead th { color: var(--soft); font-weight: 600; }
 .badge.fails { background: #fbdccb; color: #8a2b00; }
 .badge.does-not-apply { background: #e4e4e4; color: #444444; }
 .badge.inconclusive { background: #fdf0c8; color: #6b4e00; }
-td.fails { color: #b03a00; font-weight: 700; }
+td.fails { color: var(--bad); font-weight: 700; }
 article { background: var(--card); border-radius: 0.5rem; padding: 0.9rem 1.1rem; margin: 0.9rem 0; }
 article p { margin: 0.4rem 0; }
 article ul { margin: 0.2rem 0 0.6rem; padding-left: 1.2rem; font-size: 0.92rem; overflow-wrap: anywhere; }
