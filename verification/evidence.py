@@ -162,7 +162,7 @@ class Evidence:
     @property
     def covered_points(self) -> tuple[Point, ...]:
         """The random points at which A1 and A2 hold, with the constants of that point."""
-        return tuple(point for point in self.random_points if not {"A1", "A2"} & set(point.constants.failing))
+        return tuple(point for point in self.random_points if not point.fails_a1_or_a2)
 
     @cached_property
     def minimum(self) -> Minimiser:

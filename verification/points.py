@@ -29,6 +29,11 @@ class Point:
     gradient_norm: float
     constants: Constants
 
+    @property
+    def fails_a1_or_a2(self) -> bool:
+        """Does A1 or A2 fail on the point's own interval? A grid can miss a pole, which F does not cross."""
+        return bool({"A1", "A2"} & set(self.constants.failing))
+
 
 @dataclass(frozen=True, eq=False)
 class RegionPoint:

@@ -15,6 +15,7 @@ from .records import Case
 
 OUTSIDE = "tanh(z)"  # phi''' changes its sign: A1 fails
 _REACH = 0.8  # largest |y / m| in the rescaled labels
+_SAME = 0.25  # share of that, for labels that are all the same
 
 
 def signed(case: Case) -> Case:
@@ -28,15 +29,17 @@ def signed(case: Case) -> Case:
 
 
 def outside(case: Case) -> Case:
-    """S11: the case's samples with tanh and output weights 1, and its labels rescaled into the range of the network.
+    """S11: the case's samples with tanh and output weights 1, and its labels y / m mapped onto [-0.8, 0.8].
 
     >>> import manifoldflow as mf
     >>> made = outside(Case(mf.datasets.synthetic(n=3, d=5), "sinh(z)", width=10))
     >>> made.name, bool(abs(made.data.y).max() == 8.0)
     ('synthetic, labels rescaled, tanh(z)', True)
     """
-    y, largest = case.data.y, float(np.abs(case.data.y).max())
-    labels = y * (_REACH * case.width / largest) if largest else y
+    y = case.data.y
+    low, width = float(y.min()), float(np.ptp(y))
+    share = 2.0 * (y - low) / width - 1.0 if width else np.full_like(y, _SAME)
+    labels = _REACH * case.width * share
     data = _changed(case.data, "labels rescaled", case.data.X, labels)
     return replace(case, data=data, activation=OUTSIDE, output_weights=None)
 

@@ -19,6 +19,8 @@ _INVERTIBLE = float(np.sqrt(EPS))
 
 def measure(evidence: Evidence) -> Measurement:
     """J J^T invertible, the flow on M with F falling, and a local minimum of F where Z has rank two or more."""
+    if not hypotheses.moving(evidence).met:
+        raise NotStatedError("F is constant, and every point of M is flattest.")
     if _has_flattest_features(evidence):
         raise NotStatedError("weights give the flattest features of all even so, which may have rank one.")
     if not evidence.flattest.attained:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from verification import hypotheses
@@ -17,7 +19,9 @@ def measure(evidence: Evidence) -> Measurement:
     """Largest distance over the bound, at random points, along the flow and at the points of S3's region."""
     if evidence.distance_left is None:
         raise NotStatedError("the bound divides by sqrt(mu) rho1 rho2, which is not positive.")
-    points = [*evidence.covered_points, *evidence.flow_points]
+    # F does not grow along the flow, so the constants of its start hold at its points too.
+    on_flow = [replace(p, constants=evidence.constants) if p.fails_a1_or_a2 else p for p in evidence.flow_points]
+    points = [*evidence.covered_points, *on_flow]
     shares = [share(evidence, point) for point in points if _distance(evidence, point) > RESOLVED]
     measured = max(shares, default=float("nan"))
     reason = "1e-6: distances above 1e-9 with an error of 1e-15"
