@@ -18,11 +18,17 @@ def make_cases(
     activations: Sequence[str] = DEFAULT_ACTIVATIONS,
     width: int = DEFAULT_WIDTH,
     seed: int = 0,
+    own: Sequence[str] = (),
+    output_weights: tuple[float, ...] | str | None = None,
 ) -> tuple[Case, ...]:
-    """Every data set (a name or a file) with every activation.
+    """Every data set (a name or a file) with every activation; the other arguments are those of `Case`.
 
     >>> [case.name for case in make_cases()][:2]
     ['digits, z**3 + z', 'digits, sinh(z)']
     """
     sets = [datasets.resolve(name) for name in data]
-    return tuple(Case(found, activation, width, seed) for found in sets for activation in activations)
+    return tuple(
+        Case(found, activation, width, seed, tuple(own), output_weights)
+        for found in sets
+        for activation in activations
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import manifoldflow as mf
+from manifoldflow.codegen import load_kernel
 
-PARTS = ("flow", "everything else")
+PARTS = ("flow", "everything else", "activations")
+ACTIVATIONS = ("tanh(z)", "z**2", "atan(z)", "1/(1 + exp(-z))", "softplus(z)")  # of S11
 
 
 def compile_part(part: str) -> None:
@@ -12,6 +14,10 @@ def compile_part(part: str) -> None:
 
     >>> compile_part("flow")
     """
+    if part == "activations":
+        for formula in ACTIVATIONS:
+            load_kernel(mf.UnitFunction(formula))
+        return
     data = mf.datasets.synthetic(n=2, d=3, rng=0)
     net = mf.TwoLayerNetwork(mf.UnitFunction("z**3 + z"), width=2)
     man = mf.ZeroLossManifold(net, data.X, data.y)
@@ -22,4 +28,5 @@ def compile_part(part: str) -> None:
     tangent = man.gradient(theta)
     man.hessian_vector_product(theta, tangent)
     mf.flattest_point(man, theta)
-    mf.label_noise_sgd(net, data.X, data.y, theta, step_size="auto", n_steps=10)
+    for batch in (1, "full"):
+        mf.label_noise_sgd(net, data.X, data.y, theta, step_size="auto", n_steps=10, batch_size=batch)

@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import warnings
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import manifoldflow as mf
 from manifoldflow.assumptions import Constants
+from manifoldflow.certificates import ConstantsEnclosure, NegativeCurvature, Survey, negative_curvature, survey
 from manifoldflow.errors import AssumptionWarning, GeometryError
 from manifoldflow.flow import FlowSolution
 
+from . import problems
 from .errors import NotStatedError
 from .noise import NoiseStudy, study
-from .points import (
-    Array,
-    Minimiser,
-    Point,
-    RegionPoint,
-    activation_table,
-    curvature,
-    measure,
-    minimiser,
-    onto_manifold,
-    random_points,
-)
+from .points import Array, Minimiser, Point, RegionPoint, activation_table, curvature, measure, minimiser, random_points
+from .proved import constants_with_proofs
 from .records import Case
+from .region import region_points
+
+if TYPE_CHECKING:
+    from .study.large_steps import LargeRow
 
 EPS = float(np.finfo(float).eps)
 MAX_FLOW_STEPS = 4_000
 RTOL, ATOL = 1e-8, 1e-10  # of the flow
 RANDOM_SCALES = (0.5, 1.0, 1.0, 1.5, 2.0, 3.0) * 4
 FLOW_SAMPLES = 40
-REGION_RADII = (0.97, 0.8, 0.5, 0.25, 0.1, 0.02)  # of the largest radius, kappa = 4
 
 
 class Evidence:
@@ -67,11 +62,17 @@ class Evidence:
     @cached_property
     def manifold(self) -> mf.ZeroLossManifold:
         """The zero-loss manifold."""
-        return mf.ZeroLossManifold(
-            mf.TwoLayerNetwork(mf.UnitFunction(self.case.activation), width=self.case.width),
-            self.case.data.X,
-            self.case.data.y,
-        )
+        return mf.ZeroLossManifold(self.case.network(self.case), self.case.data.X, self.case.data.y)
+
+    @property
+    def is_plain(self) -> bool:
+        """Are the units a*phi(z), what A1 to A3 and the certificates are about?"""
+        return self.manifold.network.unit.phi is not None
+
+    @property
+    def has_unit_weights(self) -> bool:
+        """Are the units plain and all output weights 1, the paper's case?"""
+        return self.is_plain and bool((self.manifold.a == 1.0).all())
 
     @cached_property
     def start(self) -> Array:
@@ -79,9 +80,25 @@ class Evidence:
         return self.manifold.random_point(rng=self.rng(0))
 
     @cached_property
+    def survey(self) -> Survey:
+        """Every certificate about the manifold and the start; raises `NotStatedError` for units of another form."""
+        if not self.is_plain:
+            raise NotStatedError("certificates are about units a*phi(z).")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AssumptionWarning)
+            return survey(self.manifold, self.start)
+
+    @property
+    def enclosure(self) -> ConstantsEnclosure:
+        """The constants of S7 for the flow from `start`, each between two numbers."""
+        return self.survey.constants
+
+    @cached_property
     def constants(self) -> Constants:
-        """The constants of S7 for the flow from `start`."""
-        return measure(self.manifold, self.start).constants
+        """The constants of S7 for the flow from `start`: their proved ends, and from a grid where nothing is proved."""
+        if not self.is_plain:
+            raise NotStatedError("A1-A3 and their constants are about units a*phi(z).")
+        return constants_with_proofs(measure(self.manifold, self.start).constants, self.enclosure)
 
     @cached_property
     def flow(self) -> FlowSolution:
@@ -133,16 +150,19 @@ class Evidence:
         return tuple(measure(self.manifold, self.flow.theta[k]) for k in self.sampled)
 
     @cached_property
-    def random_points(self) -> tuple[Point, ...]:
+    def random_thetas(self) -> tuple[Array, ...]:
         """Random points of M at several scales."""
-        return tuple(
-            measure(self.manifold, theta) for theta in random_points(self.manifold, self.rng(1), RANDOM_SCALES)
-        )
+        return random_points(self.manifold, self.rng(1), RANDOM_SCALES)
+
+    @cached_property
+    def random_points(self) -> tuple[Point, ...]:
+        """The same with what is measured at each."""
+        return tuple(measure(self.manifold, theta) for theta in self.random_thetas)
 
     @property
     def covered_points(self) -> tuple[Point, ...]:
         """The random points at which A1 and A2 hold, with the constants of that point."""
-        return tuple(point for point in self.random_points if not {"A1", "A2"} & set(point.constants.failing))
+        return tuple(point for point in self.random_points if not point.fails_a1_or_a2)
 
     @cached_property
     def minimum(self) -> Minimiser:
@@ -151,42 +171,8 @@ class Evidence:
 
     @cached_property
     def region(self) -> tuple[RegionPoint, ...]:
-        """Points with |grad F| <= r(kappa = 4): along the flow, and random tangent moves from the end
-        at several radii.
-        """
-        radius = self.constants.radius(4.0)
-        if not (np.isfinite(radius) and radius > 0.0):
-            raise NotStatedError("there is no region |grad F| <= r: r is not positive.")
-        inside = np.flatnonzero(self.flow.gradient_norm <= radius)
-        chosen = inside[np.unique(np.linspace(0, inside.size - 1, 6).round().astype(int))] if inside.size else inside
-        points = [self.flow.theta[k] for k in chosen]
-        points += [self._at_radius(k, share * radius) for k, share in enumerate(REGION_RADII * 2)]
-        found = [curvature(self.manifold, theta) for theta in points if theta is not None]
-        return tuple(item for item in found if item.point.gradient_norm <= radius and self._within(item.point.Z))
-
-    def _within(self, Z: Array) -> bool:
-        low, high = self.constants.interval
-        return bool(low <= Z.min() and Z.max() <= high)
-
-    def _at_radius(self, k: int, target: float) -> Array | None:
-        """A random tangent move from the minimiser, scaled so that |grad F| is just below the target."""
-        manifold, end = self.manifold, self.minimum.theta
-        direction = self.rng(100 + k).normal(size=manifold.shape)
-        if k % 2:  # the same size in every pre-activation: soft directions of the data
-            Z = self.rng(100 + k).normal(size=(manifold.m, manifold.n))
-            direction = manifold.coordinates.expand(manifold.coordinates.weights_from_preactivations(Z))
-        tangent = manifold.projection(end, direction)
-        tangent = tangent / np.linalg.norm(tangent)
-        length, best = target / max(_slope(manifold, end, tangent), 1e-300), None
-        for _ in range(12):
-            theta = onto_manifold(manifold, end + length * tangent)
-            norm = np.inf if theta is None else float(np.linalg.norm(manifold.gradient(theta)))
-            if theta is not None and norm <= target:
-                best = theta
-                if norm > 0.98 * target:
-                    break
-            length *= min(max(0.995 * target / norm, 0.2), 3.0) if np.isfinite(norm) else 0.3
-        return best
+        """Points with |grad F| <= r(kappa = 4)."""
+        return region_points(self)
 
     @cached_property
     def saddle(self) -> RegionPoint | None:
@@ -196,6 +182,11 @@ class Evidence:
         candidates = [self.start, *(point.theta for point in self.random_points[3:6])]
         found = min((curvature(self.manifold, theta) for theta in candidates), key=lambda item: item.smallest)
         return found if found.smallest < 0.0 else None
+
+    @cached_property
+    def proved_saddle(self) -> NegativeCurvature | None:
+        """The proof that the Hessian has a negative eigenvalue there."""
+        return negative_curvature(self.manifold, self.saddle.point.theta) if self.saddle else None
 
     @cached_property
     def flow_curvature(self) -> Array:
@@ -220,13 +211,43 @@ class Evidence:
         return study(self)
 
     @cached_property
+    def large_steps(self) -> tuple[LargeRow, ...]:
+        """Speeds of SGD along the flow at step sizes that are not small (S14)."""
+        from .large_steps import large_steps  # it imports the study, which imports this module
+
+        return large_steps(self)
+
+    @cached_property
     def distance_left(self) -> Array | None:
-        """What S6 allows |z_ji - z*_i| (n,) to be where the flow stopped; None where A1 or A2 fails."""
-        found = self.constants
-        if {"A1", "A2"} & set(found.failing):
+        """What S6 allows |z_ji - z*_i| (n,) to be where the flow stopped; None where A1 or A2 fails, or a weight is not
+        1.
+        """
+        if not self.has_unit_weights or {"A1", "A2"} & set(self.constants.failing):
             return None
+        found = self.constants
         scale = 2.0 * self.manifold.problem.s * np.sqrt(found.mu) * found.rho1 * found.rho2
         return np.asarray(self.flow.gradient_norm[-1] / scale)
+
+    @cached_property
+    def signed(self) -> Evidence:
+        """S10's problem: the case itself where its output weights are not all 1, else with weights of both signs."""
+        return Evidence(problems.signed(self.case)) if self.has_unit_weights else self
+
+    @cached_property
+    def outside(self) -> Evidence:
+        """S11's problem: the case itself where A1 is refuted for it, else its samples with tanh.
+
+        Raises `NotStatedError` for dependent samples.
+        """
+        if self.manifold.mu == 0.0:
+            raise NotStatedError("the samples are dependent, so that the features of one cannot move alone.")
+        itself = self.has_unit_weights and self.enclosure.certificate("A1").refuted
+        return self if itself else Evidence(problems.outside(self.case))
+
+    @cached_property
+    def dependent(self) -> Evidence:
+        """S12's problem: the case itself where its samples are dependent, else the case cut to half the rank."""
+        return self if self.manifold.mu == 0.0 else Evidence(problems.dependent(self.case))
 
     def gradient_rounding(self, theta: Array) -> float:
         """100 eps sqrt(cond K) |Euclidean gradient|: what is left of a vanishing gradient in float64."""
@@ -236,10 +257,6 @@ class Evidence:
             raise GeometryError("J J^T is singular at the point whose rounding was asked for.")
         euclidean = np.linalg.norm(_euclidean(self.manifold, self.manifold.preactivations(theta)))
         return float(100.0 * EPS * values[0] / values[-1] * euclidean)
-
-
-def _slope(manifold: mf.ZeroLossManifold, theta: Array, tangent: Array) -> float:
-    return float(np.linalg.norm(manifold.hessian_vector_product(theta, tangent)))
 
 
 def _euclidean(manifold: mf.ZeroLossManifold, Z: Array) -> Array:

@@ -7,26 +7,47 @@ from typing import Any
 
 import numpy as np
 
+from manifoldflow.certificates import Certificate
 from manifoldflow.errors import ManifoldflowError
 
 from .errors import NotStatedError
 from .evidence import Evidence
+from .feature_moves import curvatures
 from .points import Array
+from .statements import signed_weights
 
 SERIES_POINTS = 160
 
 
 def facts(evidence: Evidence) -> dict[str, Any]:
-    """Sizes, constants and the flow's outcome, as plain numbers."""
-    case, found, flow = evidence.case, evidence.constants, evidence.flow
+    """Sizes, constants and the flow's outcome, as plain numbers; only units a*phi(z) have constants of S7."""
+    case, flow, a = evidence.case, evidence.flow, evidence.manifold.a
     return {
         "data": case.data.name,
         "source": case.data.source,
         "activation": evidence.manifold.network.unit.formula,
         "samples": evidence.manifold.n,
         "columns": case.data.X.shape[1],
-        "width": case.width,
+        "width": evidence.manifold.m,
+        "weights": [float(a.min()), float(a.max())],
         "seed": case.seed,
+        "mu": evidence.manifold.mu,
+        "s_min": evidence.manifold.s_min,
+        **(_constants(evidence) if evidence.is_plain else {}),
+        "flow": {
+            "status": flow.status,
+            "steps": int(flow.t.size - 1),
+            "end_time": float(flow.t[-1]),
+            "sharpness_start": float(flow.sharpness[0]),
+            "sharpness_end": float(flow.sharpness[-1]),
+            "gradient_norm_end": float(flow.gradient_norm[-1]),
+        },
+    }
+
+
+def _constants(evidence: Evidence) -> dict[str, Any]:
+    found = evidence.constants
+    return {
         "mu": found.mu,
         "s_min": found.s_min,
         "interval": list(found.interval),
@@ -39,15 +60,12 @@ def facts(evidence: Evidence) -> dict[str, Any]:
         "convexity_kappa_2": found.convexity(2.0),
         "global_rate": found.global_rate(),
         "failing_assumptions": list(found.failing),
-        "flow": {
-            "status": flow.status,
-            "steps": int(flow.t.size - 1),
-            "end_time": float(flow.t[-1]),
-            "sharpness_start": float(flow.sharpness[0]),
-            "sharpness_end": float(flow.sharpness[-1]),
-            "gradient_norm_end": float(flow.gradient_norm[-1]),
-        },
     }
+
+
+def certificates(evidence: Evidence) -> tuple[Certificate, ...]:
+    """Every certificate about the case; none for units of another form."""
+    return evidence.survey.certificates if evidence.is_plain else ()
 
 
 def series(evidence: Evidence, names: Sequence[str] = ("region", "noise", "minimum")) -> dict[str, Any]:
@@ -88,7 +106,52 @@ def _region(evidence: Evidence) -> dict[str, Any]:
 
 
 def _noise(evidence: Evidence) -> dict[str, Any]:
-    return {name: vars(part) for name, part in vars(evidence.noise).items()}
+    return {name: vars(part) for name, part in vars(evidence.noise).items() if part is not None}
 
 
-_MAKERS = {"region": _region, "noise": _noise, "minimum": _minimum}
+def _levels(evidence: Evidence) -> dict[str, Any]:
+    problem = evidence.signed
+    levels = signed_weights.levels(problem, problem.features[-1]).mean(axis=0)
+    grid, inverse = signed_weights.curve(problem)
+    a = problem.manifold.a
+    return {"level": levels / a, "feature": problem.features[-1], "grid": grid, "inverse": inverse}
+
+
+def _curvatures(evidence: Evidence) -> dict[str, Any]:
+    problem = evidence.outside
+    found = curvatures(problem.manifold, problem.minimum.Z[0])
+    scale = 8.0 * problem.manifold.problem.s
+    labels = problem.manifold.y / problem.manifold.m
+    return {"unit": problem.case.activation, "labels": labels, "measured": found.measured / scale,
+            "predicted": found.predicted / scale}  # fmt: skip
+
+
+def _ranks(evidence: Evidence) -> dict[str, Any]:
+    problem = evidence.dependent
+    Z = problem.manifold.preactivations(problem.flattest.x)
+    values = {"dependent": np.linalg.svd(Z, compute_uv=False)}
+    if evidence is not problem:
+        values["independent"] = np.linalg.svd(evidence.features[-1], compute_uv=False)
+    return values
+
+
+def _speeds(evidence: Evidence) -> dict[str, Any]:
+    rows = evidence.large_steps
+    return {
+        "scheme": [row.scheme for row in rows],
+        "fraction": [row.fraction for row in rows],
+        "speed": [row.comparison.estimate.value for row in rows],
+        "half_width": [row.comparison.half_width for row in rows],
+        "predicted": [row.comparison.predicted for row in rows],
+    }
+
+
+_MAKERS = {
+    "region": _region,
+    "noise": _noise,
+    "minimum": _minimum,
+    "levels": _levels,
+    "curvatures": _curvatures,
+    "ranks": _ranks,
+    "speeds": _speeds,
+}

@@ -37,7 +37,7 @@ class Plan:
 
     fractions: tuple[float, ...] = (0.4, 0.4 / np.sqrt(2.0), 0.2, 0.2 / np.sqrt(2.0))
     runs: int = RUNS
-    coarse_steps: int = 40_000
+    coarse_steps: int = 100_000
     drop: float = 0.25
 
 
@@ -76,10 +76,10 @@ class LongRun:
 
 @dataclass(frozen=True, eq=False)
 class NoiseStudy:
-    """Label-noise SGD next to the flow."""
+    """Label-noise SGD next to the flow; the long run is of units phi(z), whose disagreement shrinks."""
 
     errors: ErrorStudy
-    long: LongRun
+    long: LongRun | None
 
 
 def spread(Z: Array) -> Array:
@@ -97,7 +97,7 @@ def study(evidence: Evidence) -> NoiseStudy:
 
 def _study(evidence: Evidence) -> NoiseStudy:
     errors = error_study(evidence, Plan())
-    return NoiseStudy(errors, _long_run(evidence, float(errors.step_sizes[0])))
+    return NoiseStudy(errors, _long_run(evidence, float(errors.step_sizes[0])) if evidence.has_unit_weights else None)
 
 
 Simulate = Callable[..., SGDRun]

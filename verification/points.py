@@ -19,8 +19,8 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """A point of M with its features Z (m, n), F, |grad F|, and the constants of S7 for a flow that
-    starts there.
+    """A point of M with its features Z (m, n), F, |grad F|, and the constants of S7 for a flow that starts there, which
+    are from a grid and not proved.
     """
 
     theta: Array
@@ -28,6 +28,11 @@ class Point:
     sharpness: float
     gradient_norm: float
     constants: Constants
+
+    @property
+    def fails_a1_or_a2(self) -> bool:
+        """Does A1 or A2 fail on the point's own interval? A grid can miss a pole, which F does not cross."""
+        return bool({"A1", "A2"} & set(self.constants.failing))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +46,11 @@ class RegionPoint:
 
 @dataclass(frozen=True, eq=False)
 class Minimiser:
-    """The point where all units have the features phi^{-1}(y_i / m): z (n,), theta, and F* by the
-    formula of S2.
+    """The point where F is least by S2 or S10: its features Z (m, n), phi^{-1}(y_i / m) for output weights 1; theta;
+    and F* = 2 sum_ji a_j^2 s_i phi'(Z_ji)^2.
     """
 
-    z: Array
+    Z: Array
     theta: Array
     sharpness: float
 
@@ -88,51 +93,99 @@ def random_points(manifold: ZeroLossManifold, rng: np.random.Generator, scales: 
     return tuple(points)
 
 
-def inverse_activation(manifold: ZeroLossManifold, values: Array) -> Array:
-    """phi^{-1} entrywise, by brackets that grow from 0 and bisection; independent of the flow.
+def inverse_activation(manifold: ZeroLossManifold, values: Array, order: int = 0) -> Array:
+    """phi^{-1} entrywise (of phi'' with order 2), by brackets that grow from 0 and bisection; independent of the flow.
 
-    Raises `NotStatedError` where phi does not take a value within |z| <= 1e6.
+    Raises `NotStatedError` where a value is not taken within |z| <= 1e6.
     """
     target = values.ravel()
-    low, high = _brackets(manifold, target)
-    below = _excess(manifold, low, target) <= 0.0
+    low, high = _brackets(manifold, target, order)
+    below = _excess(manifold, low, target, order) <= 0.0
     for _ in range(80):
         middle = 0.5 * (low + high)
-        same = (_excess(manifold, middle, target) <= 0.0) == below
+        same = (_excess(manifold, middle, target, order) <= 0.0) == below
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     return np.asarray(0.5 * (low + high)).reshape(values.shape)
 
 
-def _excess(manifold: ZeroLossManifold, z: Array, target: Array) -> Array:
-    return np.asarray(activation_table(manifold, z)[0] - target)
+def _excess(manifold: ZeroLossManifold, z: Array, target: Array, order: int) -> Array:
+    return np.asarray(activation_table(manifold, z)[order] - target)
 
 
-def _brackets(manifold: ZeroLossManifold, target: Array) -> tuple[Array, Array]:
-    """An interval with 0 at one end for each target, over which phi crosses it."""
+def _brackets(manifold: ZeroLossManifold, target: Array, order: int) -> tuple[Array, Array]:
+    """An interval with 0 at one end for each target, over which the function crosses it."""
     centre, end = np.zeros_like(target), np.full_like(target, np.nan)
-    at_centre = _excess(manifold, centre, target)
+    at_centre = _excess(manifold, centre, target, order)
     radius = 0.25
     while radius < 1e6 and np.isnan(end).any():
         for candidate in (radius, -radius):
-            crosses = at_centre * _excess(manifold, np.full_like(target, candidate), target) <= 0.0
+            crosses = at_centre * _excess(manifold, np.full_like(target, candidate), target, order) <= 0.0
             end = np.where(np.isnan(end) & crosses, candidate, end)
         radius *= 1.5
     if np.isnan(end).any():
-        value = target[np.isnan(end)][0]
-        raise NotStatedError(f"phi does not take the value {value:.4g}, so that phi^-1 of it does not exist.")
+        name, value = "phi" + "'" * order, target[np.isnan(end)][0]
+        raise NotStatedError(f"{name} does not take the value {value:.4g}, so that its inverse of it does not exist.")
     return np.minimum(centre, end), np.maximum(centre, end)
 
 
 def minimiser(manifold: ZeroLossManifold) -> Minimiser:
-    """The rank-one point and F* = 2 m sum_i s_i phi'(phi^{-1}(y_i/m))^2."""
-    z = inverse_activation(manifold, manifold.y / manifold.m)
-    slope = activation_table(manifold, z)[1]
-    Z = np.repeat(z[None, :], manifold.m, axis=0)
-    row = np.linalg.lstsq(manifold.problem.R, z, rcond=None)[0]
-    if not np.allclose(manifold.problem.R @ row, z, rtol=0.0, atol=1e-8):
-        raise NotStatedError("the samples are dependent and no weights give these features.")
-    theta = onto_manifold(manifold, manifold.coordinates.expand(np.repeat(row[None, :], manifold.m, axis=0)))
+    """The point of S2, or of S10 where the output weights differ.
+
+    Raises `NotStatedError` where its features do not exist or no weights give them.
+    """
+    a = manifold.a
+    Z = minimising_features(manifold)
+    if not has_weights(manifold, Z):
+        raise NotStatedError("the samples are dependent and no weights give the flattest features.")
+    W = manifold.coordinates.weights_from_preactivations(Z)
+    theta = onto_manifold(manifold, manifold.coordinates.expand(W))
     if theta is None:
-        raise NotStatedError("the rank-one features are not reached by any weights.")
-    sharpness = 2.0 * manifold.m * float(np.sum(manifold.problem.s * slope**2))
-    return Minimiser(Z[0].copy(), theta, sharpness)
+        raise NotStatedError("the flattest features are not reached by any weights.")
+    slope = activation_table(manifold, Z)[1]
+    return Minimiser(Z, theta, 2.0 * float(np.sum(a**2 * manifold.problem.s * slope**2)))
+
+
+def has_weights(manifold: ZeroLossManifold, Z: Array) -> bool:
+    """Do weights exist that have these features Z (m, n), to 1e-8?"""
+    W = manifold.coordinates.weights_from_preactivations(Z)
+    return bool(np.allclose(W @ manifold.problem.R.T, Z, rtol=0.0, atol=1e-8))
+
+
+def minimising_features(manifold: ZeroLossManifold) -> Array:
+    """z_ji = (phi'')^{-1}(k_i / a_j) with sum_j a_j phi(z_ji) = y_i, (m, n): S10; phi^{-1}(y_i / sum_j a_j) for equal
+    weights.
+    """
+    a, y = manifold.a, manifold.y
+    if (a == a[0]).all():
+        return np.repeat(inverse_activation(manifold, y / a.sum(axis=0))[None, :], manifold.m, axis=0)
+    low, high = _level_brackets(manifold)
+    for _ in range(64):
+        middle = 0.5 * (low + high)
+        below = output_at_level(manifold, middle) <= y
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return features_at_level(manifold, 0.5 * (low + high))
+
+
+def features_at_level(manifold: ZeroLossManifold, k: Array) -> Array:
+    """z_ji = (phi'')^{-1}(k_i / a_j), (m, n)."""
+    return inverse_activation(manifold, k / manifold.a, order=2)
+
+
+def output_at_level(manifold: ZeroLossManifold, k: Array) -> Array:
+    """sum_j a_j phi(z_ji) at those features, (n,)."""
+    return np.asarray((manifold.a * activation_table(manifold, features_at_level(manifold, k))[0]).sum(axis=0))
+
+
+def _level_brackets(manifold: ZeroLossManifold) -> tuple[Array, Array]:
+    """Levels k (n,) below and above those of the labels, at distances that grow from the features 0."""
+    a, y = manifold.a, manifold.y
+    one_sign = bool((np.sign(a) == np.sign(a[0])).all())
+    centre = a.mean(axis=0) * float(activation_table(manifold, np.zeros(1))[2, 0]) if one_sign else np.zeros_like(y)
+    low, high, width = centre.copy(), centre.copy(), 1.0
+    for _ in range(60):
+        above, under = output_at_level(manifold, low) > y, output_at_level(manifold, high) < y
+        if not (above.any() or under.any()):
+            return low, high
+        low, high = np.where(above, centre - width, low), np.where(under, centre + width, high)
+        width *= 2.0
+    raise NotStatedError("no common level a_j phi''(z_ji) of the units gives these labels.")

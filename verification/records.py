@@ -7,14 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from manifoldflow.certificates import Certificate
 from manifoldflow.datasets import DataSet
 from manifoldflow.errors import ManifoldflowError
+from manifoldflow.network import Network
 
 from .errors import NotStatedError
+from .networks import two_layer
 
 if TYPE_CHECKING:
     from .evidence import Evidence
 
+Basis = Literal["given", "proved", "refuted", "measured", "grid"]
 Status = Literal["holds", "fails", "does not apply", "inconclusive"]
 Relation = Literal["<=", ">=", "=="]
 STATUSES: tuple[Status, ...] = ("holds", "fails", "does not apply", "inconclusive")
@@ -24,31 +28,59 @@ STATUSES: tuple[Status, ...] = ("holds", "fails", "does not apply", "inconclusiv
 class Case:
     """One problem to test the statements on: a data set, a unit, a width, and the seed of everything random.
 
+    `own` names the unit's own trained scalars; `output_weights` are `width` numbers, "signed" (drawn from the seed),
+    "trained", or None for ones. `network` makes the network from the case: a function of a module or a
+    `functools.partial` of one, so that a case can be sent to another process; networks that are not of two layers
+    come in here.
+
     >>> import manifoldflow as mf
     >>> Case(mf.datasets.synthetic(n=3, d=5), "sinh(z)", width=4).name
     'synthetic, sinh(z)'
+    >>> Case(mf.datasets.synthetic(n=3, d=5), "sinh(z)", width=4, output_weights="signed").name
+    'synthetic, sinh(z), signed weights'
     """
 
     data: DataSet
     activation: str
     width: int = 10
     seed: int = 0
+    own: tuple[str, ...] = ()
+    output_weights: tuple[float, ...] | str | None = None
+    network: Callable[[Case], Network] = two_layer
 
     @property
     def name(self) -> str:
-        """Data set and activation, for tables."""
-        return f"{self.data.name}, {self.activation}"
+        """Data set, activation and what is not usual, for tables."""
+        weights = "given" if isinstance(self.output_weights, tuple) else self.output_weights
+        own = [f"own {' '.join(self.own)}"] if self.own else []
+        return ", ".join([self.data.name, self.activation, *own, *([f"{weights} weights"] if weights else [])])
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """An assumption as it was found on one case: its name, whether it is met, and the numbers that show
-    it.
+    """An assumption as it was found on one case: its name, whether it is met, and the numbers that show it.
+
+    `basis` is how that is known: "given" with the case, "proved" or "refuted" by a certificate, "measured" in floating
+    point, or seen on a "grid" where a certificate was asked for; the detail then says why there is none.
     """
 
     name: str
     met: bool
     detail: str
+    basis: Basis = "measured"
+
+    @property
+    def text(self) -> str:
+        """What a report prints.
+
+        >>> Hypothesis("A2", True, "mu = 1", "proved").text
+        'A2 met, proved (mu = 1)'
+        """
+        how = f", {_BASES[self.basis]}" if self.basis in _BASES else ""
+        return f"{self.name} {'met' if self.met else 'NOT met'}{how} ({self.detail})"
+
+
+_BASES = {"proved": "proved", "refuted": "the opposite proved", "grid": "not proved"}
 
 
 @dataclass(frozen=True)
@@ -101,7 +133,8 @@ class Check:
 class Verdict:
     """The outcome of one statement on one case; the first check is the one that decided.
 
-    `reason` is one sentence; `notes` are observations that decide nothing.
+    `reason` is one sentence; `notes` are observations that decide nothing; `problem` names what was tested where that
+    is not the case itself but a problem made from it.
     """
 
     statement: str
@@ -114,6 +147,8 @@ class Verdict:
     blind_spot: str
     seed: int
     notes: tuple[str, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    problem: str = ""
 
     @property
     def decisive(self) -> Check | None:
@@ -123,10 +158,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a statement's measurement returns: its checks, most telling first, and notes."""
+    """What a statement's measurement returns: its checks, most telling first, notes, and what was proved on the way."""
 
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+
+
+def the_case(evidence: Evidence) -> Evidence:
+    """The problem of most statements: the case itself."""
+    return evidence
 
 
 @dataclass(frozen=True)
@@ -135,9 +176,12 @@ class Statement:
 
     Args:
         id: "S1" ...; title: a few words; formula: LaTeX; source: where it comes from.
-        hypotheses: each examines the case and says whether it is met there.
+        hypotheses: each examines the problem and says whether it is met there.
         measure: computes the conclusion's numbers; raises `NotStatedError` where there is nothing to test.
         blind_spot: what the measurement would not notice.
+        scope: what the case must be like for the statement to say anything about it; where one of these is not met,
+            nothing else is examined.
+        problem: makes the problem that is tested from the case; raises `NotStatedError` where none can be made.
     """
 
     id: str
@@ -147,42 +191,59 @@ class Statement:
     hypotheses: tuple[Callable[[Evidence], Hypothesis], ...]
     measure: Callable[[Evidence], Measurement]
     blind_spot: str
+    scope: tuple[Callable[[Evidence], Hypothesis], ...] = ()
+    problem: Callable[[Evidence], Evidence] = the_case
 
     def check(self, evidence: Evidence) -> Verdict:
         """Test the statement on the evidence of one case."""
-        found = tuple(hypothesis(evidence) for hypothesis in self.hypotheses)
-        missing = tuple(hypothesis for hypothesis in found if not hypothesis.met)
+        limits = tuple(limit(evidence) for limit in self.scope)
+        if not all(limit.met for limit in limits):
+            return self._verdict(evidence, "does not apply", _outside(limits), limits, Measurement(()))
         try:
-            measured = self.measure(evidence)
+            problem = self.problem(evidence)
+            found = limits + tuple(hypothesis(problem) for hypothesis in self.hypotheses)
         except NotStatedError as error:
-            return self._verdict(evidence, "does not apply", _because(missing, str(error)), found, Measurement(()))
+            return self._verdict(evidence, "does not apply", _because((), str(error)), limits, Measurement(()))
+        except ManifoldflowError as error:
+            return self._verdict(evidence, "inconclusive", _because((), str(error)), limits, Measurement(()))
+        return self._judged(evidence, problem, found)
+
+    def examine(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
+        """The scope and, within it, the hypotheses on the problem; nothing else is measured.
+
+        Raises `NotStatedError` where no problem can be made from the case.
+        """
+        limits = tuple(limit(evidence) for limit in self.scope)
+        if not all(limit.met for limit in limits):
+            return limits
+        problem = self.problem(evidence)
+        return limits + tuple(hypothesis(problem) for hypothesis in self.hypotheses)
+
+    def _judged(self, evidence: Evidence, problem: Evidence, found: tuple[Hypothesis, ...]) -> Verdict:
+        missing = tuple(hypothesis for hypothesis in found if not hypothesis.met)
+        name = "" if problem.case.name == evidence.case.name else problem.case.name
+        try:
+            measured = self.measure(problem)
+        except NotStatedError as error:
+            return self._verdict(
+                evidence, "does not apply", _because(missing, str(error)), found, Measurement(()), name
+            )
         except ManifoldflowError as error:  # a point or a step of the measurement is out of the solvers' reach
-            return self._verdict(evidence, "inconclusive", _because(missing, str(error)), found, Measurement(()))
+            return self._verdict(evidence, "inconclusive", _because(missing, str(error)), found, Measurement(()), name)
         status, reason = _judge(measured.checks, missing)
-        if status == "inconclusive" and not evidence.flow.success:
-            reason += f" The flow: {evidence.flow.message}"
-        return self._verdict(evidence, status, reason, found, measured)
+        if status == "inconclusive" and not problem.flow.success:
+            reason += f" The flow: {problem.flow.message}"
+        return self._verdict(evidence, status, reason, found, measured, name)
 
     def _verdict(
-        self,
-        evidence: Evidence,
-        status: Status,
-        reason: str,
-        found: tuple[Hypothesis, ...],
-        measured: Measurement,
-    ) -> Verdict:
+        self, evidence: Evidence, status: Status, reason: str, found: tuple[Hypothesis, ...], measured: Measurement,
+        problem: str = "",
+    ) -> Verdict:  # fmt: skip
         return Verdict(
-            statement=self.id,
-            title=self.title,
-            case=evidence.case.name,
-            status=status,
-            reason=reason,
-            hypotheses=found,
-            checks=tuple(sorted(measured.checks, key=_rank)),
-            blind_spot=self.blind_spot,
-            seed=evidence.case.seed,
-            notes=measured.notes,
-        )
+            statement=self.id, title=self.title, case=evidence.case.name, status=status, reason=reason,
+            hypotheses=found, checks=tuple(sorted(measured.checks, key=_rank)), blind_spot=self.blind_spot,
+            seed=evidence.case.seed, notes=measured.notes, certificates=measured.certificates, problem=problem,
+        )  # fmt: skip
 
 
 _ORDER: dict[Status, int] = {"fails": 0, "inconclusive": 1, "holds": 2, "does not apply": 3}
@@ -210,6 +271,11 @@ def _judge(checks: tuple[Check, ...], missing: tuple[Hypothesis, ...]) -> tuple[
     return "holds", "Every hypothesis is met and every check is within its tolerance."
 
 
+def _outside(limits: tuple[Hypothesis, ...]) -> str:
+    missing = [limit for limit in limits if not limit.met]
+    return f"The statement is about {' and '.join(limit.name for limit in missing)}; {missing[0].detail}."
+
+
 def _because(missing: tuple[Hypothesis, ...], text: str) -> str:
     if not missing:
         return text[0].upper() + text[1:]
@@ -219,9 +285,12 @@ def _because(missing: tuple[Hypothesis, ...], text: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class CaseReport:
-    """Everything kept of one case: its verdicts, facts about it, and the series that the plots show."""
+    """Everything kept of one case: its verdicts, facts about it, the series that the plots show, and the certificates
+    that there are, whatever statements were tested.
+    """
 
     name: str
     facts: dict[str, Any]
     verdicts: tuple[Verdict, ...]
     series: dict[str, Any] = field(default_factory=dict)
+    certificates: tuple[Certificate, ...] = ()

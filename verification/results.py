@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from manifoldflow import __version__
+from manifoldflow.certificates import Certificate
 
 from .records import STATUSES, CaseReport, Check, Verdict
 
@@ -91,11 +92,17 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "facts": case.facts,
         "verdicts": [_verdict(verdict) for verdict in case.verdicts],
         "series": case.series,
+        "certificates": [_certificate(found) for found in case.certificates],
     }
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {**asdict(verdict), "checks": [_check(check) for check in verdict.checks]}
+    proofs = [_certificate(found) for found in verdict.certificates]
+    return {**asdict(verdict), "checks": [_check(check) for check in verdict.checks], "certificates": proofs}
+
+
+def _certificate(found: Certificate) -> dict[str, Any]:
+    return {**asdict(found), "verdict": found.verdict}
 
 
 def _check(check: Check) -> dict[str, Any]:

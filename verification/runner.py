@@ -29,6 +29,10 @@ _SERIES = {
     "region": "S3",
     "noise": "S9",
     "minimum": "S2",
+    "levels": "S10",
+    "curvatures": "S11",
+    "ranks": "S12",
+    "speeds": "S14",
 }  # series of the plots, and the statement that computes each
 _WORKER: dict[str, SimpleQueue[str]] = {}  # in a worker process: the queue of its progress lines
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -70,11 +74,13 @@ def verify(
 
 def check_case(case: Case, names: Sequence[str], progress: Progress) -> CaseReport:
     """All chosen statements on one case."""
-    if case.width < 2:
-        raise InputError(
-            "width must be at least 2: the features of one unit are fixed by the labels, and nothing moves."
-        )
     evidence = Evidence(case)
+    if evidence.manifold.dimension < 1:
+        sizes = f"{evidence.manifold.m} units on {evidence.manifold.n} samples"
+        raise InputError(
+            f"{sizes} of rank {evidence.manifold.coordinates.rank} have no room to move at f = y: width must be at "
+            "least 2, and more where the samples are dependent."
+        )
     progress(f"{case.name}: flow to stationarity")
     _ = evidence.flow
     verdicts = []
@@ -82,7 +88,8 @@ def check_case(case: Case, names: Sequence[str], progress: Progress) -> CaseRepo
         verdicts.append(statement.check(evidence))
         progress(f"{case.name}: {statement.id} {verdicts[-1].status}{_number(verdicts[-1])}")
     shown = [name for name, statement in _SERIES.items() if statement in names]
-    return CaseReport(case.name, facts.facts(evidence), tuple(verdicts), facts.series(evidence, shown))
+    found = facts.facts(evidence), tuple(verdicts), facts.series(evidence, shown), facts.certificates(evidence)
+    return CaseReport(case.name, *found)
 
 
 def _number(verdict: Verdict) -> str:

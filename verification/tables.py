@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from .records import CaseReport, Verdict
 from .results import VerificationReport
@@ -65,13 +66,25 @@ def case_table(case: CaseReport) -> str:
     """The table of one case."""
     f = case.facts
     title = f"{case.name}: n = {f['samples']}, d = {f['columns']}, m = {f['width']}, seed {f['seed']}"
-    constants = (
-        f"mu = {number(f['mu'])}, s_min = {number(f['s_min'])}, z in [{f['interval'][0]:.4g}, "
-        f"{f['interval'][1]:.4g}]: "
-        f"rho1 = {number(f['rho1'])}, rho2 = {number(f['rho2'])}, beta = {positive(f['beta'])}"
-    )
     rows = align([_HEADER, *(_row(verdict) for verdict in case.verdicts)], _RIGHT)
-    return "\n".join([title, constants, *rows, *(_remark(v) for v in case.verdicts if v.status != "holds")])
+    remarks = [_remark(verdict) for verdict in case.verdicts if verdict.status != "holds"]
+    return "\n".join([title, constants(f), *rows, *remarks, *_certificates(case)])
+
+
+def constants(facts: dict[str, Any]) -> str:
+    """The constants of a case; units with parameters of their own have none but those of the data."""
+    data = f"mu = {number(facts['mu'])}, s_min = {number(facts['s_min'])}"
+    if "interval" not in facts:
+        return data
+    low, high = facts["interval"]
+    place = f"z in [{low:.4g}, {high:.4g}]"
+    slopes = f"rho1 = {number(facts['rho1'])}, rho2 = {number(facts['rho2'])}, beta = {positive(facts['beta'])}"
+    return f"{data}, {place}: {slopes}"
+
+
+def _certificates(case: CaseReport) -> list[str]:
+    """What is proved of the case, and what is not."""
+    return [f"  certificate, {found.line}" for found in case.certificates]
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:

@@ -41,13 +41,15 @@ def check_machine() -> None:
 
 
 def down(x: Array | float) -> Array:
-    """The next smaller float64, entrywise."""
-    return np.asarray(np.nextafter(x, -INF))
+    """The next smaller float64, entrywise; past the largest comes infinity, which is no reason for a warning."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.nextafter(x, -INF))
 
 
 def up(x: Array | float) -> Array:
-    """The next larger float64, entrywise."""
-    return np.asarray(np.nextafter(x, INF))
+    """The next larger float64, entrywise; past the largest comes infinity, which is no reason for a warning."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.nextafter(x, INF))
 
 
 class Interval:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import add_command, add_problem, make_case, show
+from .options import add_command, add_network, add_problem, make_case, show
 
 EXAMPLE = """\
 manifoldflow flow --data mine.npz --activation "sinh(z)" --out flow
@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
     """Name the options."""
     command = add_command(commands, "flow", "follow the sharpness flow to a stationary point", run, EXAMPLE)
     add_problem(command)
+    add_network(command)
     command.add_argument("--out", type=Path, metavar="DIR", help="write flow.npz and plots there")
 
 

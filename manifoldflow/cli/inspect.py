@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import add_command, add_problem, make_case, show, write_numbers
+from .options import add_command, add_network, add_problem, make_case, show, write_numbers
 
 EXAMPLE = """\
 manifoldflow inspect --data mine.npz --activation "z**3 + z"
@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
     text = "say which assumptions are proved and which statements apply"
     command = add_command(commands, "inspect", text, run, EXAMPLE)
     add_problem(command)
+    add_network(command)
     command.add_argument("--out", type=Path, metavar="DIR", help="write inspect.json there")
 
 

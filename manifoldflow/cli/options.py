@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from .values import count, natural
+from .values import count, listed, names, natural, weights
 
 if TYPE_CHECKING:
     from verification.records import Case
@@ -53,11 +53,20 @@ def add_problem(command: argparse.ArgumentParser, data: str | None = DATA, activ
     command.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
 
 
+def add_network(command: argparse.ArgumentParser) -> None:
+    """What the units train and what they are weighted with."""
+    own = "comma-separated scalars that each unit trains, such as c in 'c*tanh(z)'"
+    command.add_argument("--own", type=names, default=(), metavar="NAMES", help=own)
+    text = "signed (drawn from the seed), trained, or comma-separated numbers, one a unit (default: all 1)"
+    command.add_argument("--output-weights", type=weights, metavar="A", help=f"{text}; write --output-weights=-1,...")
+
+
 def make_case(arguments: argparse.Namespace) -> Case:
     """The one problem that was asked about."""
     from verification.cases import make_cases
 
-    return make_cases((arguments.data,), (arguments.activation,), arguments.width, arguments.seed)[0]
+    problem = (arguments.data,), (arguments.activation,), arguments.width, arguments.seed
+    return make_cases(*problem, arguments.own, arguments.output_weights)[0]
 
 
 def show(arguments: argparse.Namespace, text: str, numbers: dict[str, Any]) -> int:
@@ -80,9 +89,10 @@ def command_line(arguments: argparse.Namespace, more: Sequence[str] = ("statemen
     """The command that repeats the numbers."""
     import shlex
 
-    names = ("data", "activation", "width", "seed", *more)
-    given = [(name.replace("_", "-"), getattr(arguments, name)) for name in names]
-    options = [f"--{name} {shlex.quote(str(value))}" for name, value in given if value is not None]
+    chosen = ("data", "activation", "own", "output_weights", "width", "seed", *more)
+    given = [(name.replace("_", "-"), getattr(arguments, name, None)) for name in chosen]
+    # With =, as weights may begin with a minus sign.
+    options = [f"--{name}={shlex.quote(listed(value))}" for name, value in given if value not in (None, ())]
     return " ".join([f"manifoldflow {arguments.command}", *options])
 
 

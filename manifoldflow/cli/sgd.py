@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .options import INTERRUPTED, add_command, add_problem, command_line, make_case, progress_line, show
+from .options import INTERRUPTED, add_command, add_network, add_problem, command_line, make_case, progress_line, show
 from .values import batch, count, positive, share, step_size
 
 # As in `manifoldflow.sgd`, which --help does not load; a test compares.
@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
     """Name the options."""
     command = add_command(commands, "sgd", "simulate label-noise SGD and compare it with the flow", run, EXAMPLE)
     add_problem(command)
+    add_network(command)
     _add_scheme(command)
     command.add_argument("--steps", type=count, default=200_000, metavar="K", help="default: 200000")
     command.add_argument("--runs", type=count, default=2, metavar="R", help="independent runs (default: 2)")

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import math
 
 
 def names(text: str) -> tuple[str, ...]:
     """Names between commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def listed(value: object) -> str:
+    """The text that one of these types reads the value from.
+
+    >>> listed(("u", "v")), listed((1.0, -0.5)), listed("signed")
+    ('u,v', '1.0,-0.5', 'signed')
+    """
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def weights(text: str) -> tuple[float, ...] | str:
+    """The words signed and trained, or finite numbers between commas; how many, the network knows."""
+    if text in ("signed", "trained"):
+        return text
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if not values or not all(map(math.isfinite, values)):
+        allowed = "signed, trained, or numbers between commas"
+        raise argparse.ArgumentTypeError(f"must be {allowed}; got {text[:40]!r}")
+    return values
 
 
 def count(text: str) -> int:

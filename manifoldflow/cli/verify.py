@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import add_command, add_problem, command_line, report_progress
+from .options import add_command, add_network, add_problem, command_line, report_progress
 from .values import natural
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def add(commands: Any) -> None:
     """Name the options."""
     command = add_command(commands, "verify", "test the statements and write a report", run, EXAMPLE)
     add_problem(command, data=None, activation=None)
+    add_network(command)
     command.add_argument("--statements", metavar="IDS", help="comma-separated, such as S1,S3 (default: all)")
     command.add_argument(
         "--out",
@@ -55,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         cases.DEFAULT_ACTIVATIONS if arguments.activation is None else (arguments.activation,),
         arguments.width,
         arguments.seed,
+        arguments.own,
+        arguments.output_weights,
     )
     report = verify(problems, chosen, progress=report_progress(arguments.quiet), processes=arguments.processes)
     text = report.to_json(command_line(arguments)) if arguments.json else report_table(report)

@@ -6,10 +6,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 from verification import STATEMENTS, VerificationReport, verify
 from verification.errors import OutputError
 from verification.report import page, write_report
+from verification.report.figures import plots
+from verification.report.svg import figure_svg, with_shared_glyphs
 from verification.results import VerificationReport as Report
 from verification.tables import report_table
 
@@ -78,10 +82,14 @@ def test_page_loads_nothing(text: str, read: Reader) -> None:
     assert all(target in read.ids for target in re.findall(r"url\(#([^)]+)\)", text))
 
 
-def test_page_shows_every_formula_and_plot(read: Reader) -> None:
-    assert len(read.labels) == len(STATEMENTS) + 5 + 2  # tanh: no region of S3, no comparison with SGD
-    assert all(read.labels)
-    assert {statement.formula for statement in STATEMENTS} <= set(read.labels)
+def test_page_shows_every_formula_and_plot(read: Reader, report: VerificationReport) -> None:
+    labels = [label for label in read.labels if label]  # the one without holds the outlines of letters, and is hidden
+    assert len(labels) == len(read.labels) - 1
+    assert {statement.formula for statement in STATEMENTS} <= set(labels)
+    drawn = [len(plots(case)) for case in report.cases]
+    assert drawn[0] == 9
+    assert 3 <= drawn[1] < 9  # tanh: no region of S3, no comparison with SGD, no levels of S10
+    assert len(labels) == len(STATEMENTS) + sum(drawn)
 
 
 def test_page_names_every_verdict(text: str, report: VerificationReport) -> None:
@@ -90,6 +98,26 @@ def test_page_names_every_verdict(text: str, report: VerificationReport) -> None
             assert f'id="case-{case}-{statement.id}"' in text
     assert "a&lt;b" in text
     assert "a<b" not in text
+
+
+def test_page_says_how_each_assumption_is_known(text: str) -> None:
+    assert "A1 met, proved" in text
+    assert "A1 NOT met, the opposite proved" in text
+    assert "flattest point: proved" in text
+    assert "Tested on a problem made from the case" in text
+
+
+def test_letters_are_drawn_once() -> None:
+    """Sharing the outlines changes no letter: every one that is used is there, and none twice."""
+    figure = Figure()
+    FigureCanvasSVG(figure)
+    figure.text(0.1, 0.1, "abba $10^{-3}$")
+    apart = "".join(figure_svg(figure, name, "letters") for name in ("first", "second"))
+    together = with_shared_glyphs(apart)
+    assert len(together) < len(apart)
+    outlines = re.findall(r'<path id="(g\d+)"', together)
+    assert len(outlines) == len(set(outlines)) == len(set(re.findall(r'<use href="#(g\d+)"', together)))
+    assert together.count("<use ") == apart.count("<use ")
 
 
 def test_page_is_small_enough_to_mail(text: str) -> None:
@@ -126,6 +154,9 @@ def test_json_has_every_number(report: VerificationReport) -> None:
         "sample_size",
     } <= set(number)
     assert content["cases"][0]["series"]["noise"]["errors"]["order"] > 0.0
+    proofs = content["cases"][0]["certificates"]
+    assert {"name", "verdict", "claim", "reason", "arithmetic"} <= set(proofs[0])
+    assert [proof["verdict"] for proof in proofs[:4]] == ["proved"] * 4
 
 
 def test_same_seed_same_bytes_other_seed_other_numbers() -> None:

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import OptimizeResult
 
 import manifoldflow as mf
 from verification import STATEMENTS, Case, Evidence, Verdict
 
 Judge = Callable[[str, Evidence], Verdict]
 NAMES = [statement.id for statement in STATEMENTS]
+# What is not about A1, or makes a problem of its own from the case.
+BEYOND = {"S11", "S12", "S14"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -28,7 +31,7 @@ def test_holds_where_its_hypotheses_are_met(judge: Judge, good: Evidence, name: 
 # --- controls: an activation, a data set -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BEYOND])
 def test_tanh_passes_nothing(judge: Judge, flat: Evidence, name: str) -> None:
     verdict = judge(name, flat)
     assert verdict.status in ("fails", "does not apply"), verdict
@@ -40,7 +43,7 @@ def test_what_tanh_contradicts_fails(judge: Judge, flat: Evidence, name: str) ->
     assert judge(name, flat).status == "fails"
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "S7"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in {"S7"} | BEYOND])
 def test_dependent_samples_pass_nothing_that_needs_independence(judge: Judge, dependent: Evidence, name: str) -> None:
     verdict = judge(name, dependent)
     assert verdict.status in ("fails", "does not apply"), verdict
@@ -143,6 +146,55 @@ def wrong_clock(evidence: Evidence) -> dict[str, Any]:
     return {"flow": copy.flow, "noise": copy.noise}
 
 
+def broken(problem: str, breakage: Callable[[Evidence], dict[str, Any]]) -> Callable[[Evidence], dict[str, Any]]:
+    """Something broken in the problem that a statement makes from the case."""
+
+    def made(evidence: Evidence) -> dict[str, Any]:
+        found = getattr(evidence, problem)
+        return {problem: found.replaced(**breakage(found))}
+
+    return made
+
+
+def one_unit_off(evidence: Evidence) -> dict[str, Any]:
+    """Features that keep a common level a phi'' no more."""
+    Z = evidence.minimum.Z.copy()
+    Z[0] *= 1.001
+    return {"minimum": replace(evidence.minimum, Z=Z)}
+
+
+def other_labels(evidence: Evidence) -> dict[str, Any]:
+    """The rank-one point of other labels: it is not the point that the curvature is measured at."""
+    return {"minimum": replace(evidence.minimum, theta=evidence.start)}
+
+
+def uncertain_rank(evidence: Evidence) -> dict[str, Any]:
+    """A point so far from the exact minimum that this may have rank one."""
+    found = OptimizeResult(evidence.flattest)
+    found["gradient_norm"] = 10.0 * found["smallest_curvature"]
+    return {"flattest": found}
+
+
+def saddle_for_a_minimum(evidence: Evidence) -> dict[str, Any]:
+    found = OptimizeResult(evidence.flattest)
+    found["x"] = evidence.flow.theta[0]
+    return {"flattest": found}
+
+
+def leading_order(evidence: Evidence) -> dict[str, Any]:
+    """Small steps' prediction, 1, where S14 has more."""
+    rows = evidence.large_steps
+    return {"large_steps": tuple(replace(row, comparison=replace(row.comparison, predicted=1.0)) for row in rows)}
+
+
+def half_the_correction(evidence: Evidence) -> dict[str, Any]:
+    def halved(row: Any) -> Any:
+        found = row.comparison
+        return replace(row, comparison=replace(found, predicted=0.5 * (1.0 + found.predicted)))
+
+    return {"large_steps": tuple(map(halved, evidence.large_steps))}
+
+
 CONTROLS = [
     ("S1", wrong_end),
     ("S1", wrong_rank_one_point),
@@ -164,8 +216,18 @@ CONTROLS = [
     ("S8", off_the_manifold),
     ("S8", different_units),
     ("S9", wrong_clock),
+    ("S10", broken("signed", one_unit_off)),
+    ("S10", broken("signed", wrong_end)),
+    ("S10", broken("signed", wrong_minimum(1.0 + 1e-8))),
+    ("S10", broken("signed", constants(weight=4.0))),
+    ("S11", broken("outside", other_labels)),
+    ("S12", broken("dependent", uncertain_rank)),
+    ("S12", broken("dependent", saddle_for_a_minimum)),
+    ("S12", broken("dependent", off_the_manifold)),
     ("S13", constants(rho1=30.0)),
     ("S13", wrong_minimum(0.9)),
+    ("S14", leading_order),
+    ("S14", half_the_correction),
 ]
 
 
@@ -238,7 +300,8 @@ def test_exp_is_not_confined(judge: Judge) -> None:
 def test_nothing_moves_for_the_square(judge: Judge) -> None:
     """F is constant for z^2: no flow, and no verdict that could be taken for a success."""
     statuses = {name: judge(name, positive("z**2")).status for name in NAMES}
-    assert statuses["S9"] == "does not apply"
+    assert statuses["S9"] == statuses["S14"] == "does not apply"
+    assert statuses.pop("S11") == "holds"  # that F is constant is what it says
     assert "holds" not in statuses.values()
 
 
@@ -246,5 +309,6 @@ def test_labels_of_zero(judge: Judge) -> None:
     """The flow ends at Z = 0, where ratios to the size of Z would be 0/0."""
     data = mf.datasets.synthetic(n=4, d=8, rng=1)
     evidence = Evidence(Case(mf.datasets.DataSet("zeros", data.X, np.zeros(4), "made up"), "z**3 + z", 5))
+    assert judge("S12", evidence).status == "does not apply"  # zero weights give the flattest features
     for name in NAMES:
-        assert judge(name, evidence).status == "holds", name
+        assert name == "S12" or judge(name, evidence).status == "holds", name

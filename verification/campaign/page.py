@@ -6,8 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from verification.report.axes import BLUE, ORANGE, RED, SIZE, new_axes
 from verification.report.document import document, escape, header, plots, table
-from verification.report.figures import BLUE, ORANGE, RED, SIZE, new_axes
 from verification.report.svg import SETTINGS, figure_svg
 from verification.results import versions
 

@@ -4,79 +4,82 @@ constants.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from manifoldflow.certificates import Certificate, ConstantsEnclosure, Enclosure, Survey, survey
-from verification import hypotheses
+from manifoldflow.certificates import Certificate, ConstantsEnclosure, Enclosure
+from verification.errors import NotStatedError
 from verification.evidence import Evidence
-from verification.records import Case, Hypothesis
+from verification.records import Case, Hypothesis, Statement
 from verification.statements import STATEMENTS
 from verification.tables import align
 
 _DIGITS = 6
-_PROVED_BY = {
-    hypotheses.slopes: "A1",
-    hypotheses.independence: "A2",
-    hypotheses.normality: "A3",
-    hypotheses.confinement: "confinement",
-}
 
 
 def inspect(case: Case) -> tuple[str, dict[str, Any]]:
-    """Text and numbers, without integrating anything.
+    """Text and numbers, without integrating the flow of the case.
 
     >>> import manifoldflow as mf
     >>> text, numbers = inspect(Case(mf.datasets.synthetic(n=3, d=6), "tanh(z)", width=4))
     >>> numbers["assumptions"]["A1"]["met"], numbers["assumptions"]["A1"]["verdict"]
     (False, 'refuted')
     """
-    evidence = Evidence(case)
-    found = survey(evidence.manifold, evidence.start)
-    assumptions, needs = _assumptions(evidence, found.constants)
-    constants = _constants(found.constants)
+    evidence = _before_the_flow(case)
+    examined = {statement.id: _examined(statement, evidence) for statement in STATEMENTS}
+    found = evidence.survey if evidence.is_plain else None
+    enclosures = _constants(found.constants) if found else {}
+    certificates = found.certificates if found else ()
+    known = {item["name"]: item for items in examined.values() for item in items if item["problem"] == ""}
     numbers = {
         "case": case.name,
-        "constants": {name: [value.low, value.high] for name, value in constants.items()},
-        "assumptions": assumptions,
-        "certificates": [_plain(certificate) for certificate in found.certificates],
-        "statements": {name: _applicability(group, assumptions) for name, group in needs.items()},
+        "constants": {name: [value.low, value.high] for name, value in enclosures.items()},
+        "assumptions": known,
+        "certificates": [_plain(certificate) for certificate in certificates],
+        "statements": {name: _applicability(items) for name, items in examined.items()},
     }
-    return _text(case, found, constants, numbers), numbers
+    return _text(case, evidence, enclosures, certificates, numbers), numbers
 
 
-def _assumptions(
-    evidence: Evidence, constants: ConstantsEnclosure
-) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
-    """What is known of each assumption by its name, and the names that each statement needs."""
-    known: dict[str, dict[str, Any]] = {}
-    needs: dict[str, list[str]] = {}
-    for statement in STATEMENTS:
-        found = [_examined(needed, evidence, constants) for needed in statement.hypotheses]
-        known.update(found)
-        needs[statement.id] = [name for name, _ in found]
-    return known, needs
+def _before_the_flow(case: Case) -> Evidence:
+    """Evidence whose range of pre-activations is that of the start: where nothing confines it, no more is known."""
+    evidence = Evidence(case)
+    Z = evidence.manifold.preactivations(evidence.start)
+    return evidence.replaced(seen=(float(Z.min()), float(Z.max())))
 
 
-def _examined(
-    hypothesis: Callable[[Evidence], Hypothesis], evidence: Evidence, constants: ConstantsEnclosure
-) -> tuple[str, dict[str, Any]]:
-    """The certificate where there is one, else what the hypothesis sees."""
-    if hypothesis in _PROVED_BY:
-        proof = constants.certificate(_PROVED_BY[hypothesis])
-        detail = proof.claim if proof.proved else proof.reason
-        # Over the start's range alone the inequalities of A1 and A3 say nothing about where the flow may go.
-        local = proof.proved and proof.name in ("A1", "A3") and not constants.confined
-        verdict = "proved at the start" if local else proof.verdict
-        return proof.name, {"met": proof.proved and not local, "verdict": verdict, "detail": detail}
-    seen = hypothesis(evidence)
-    return seen.name, {"met": seen.met, "verdict": "met" if seen.met else "not met", "detail": seen.detail}
+def _examined(statement: Statement, evidence: Evidence) -> list[dict[str, Any]]:
+    """The hypotheses, and on which problem each was examined; "" for the case itself."""
+    try:
+        problem, found = statement.problem(evidence), statement.examine(evidence)
+    except NotStatedError as error:
+        return [_item(Hypothesis("a problem to test", False, str(error), "given"), evidence.case.name)]
+    elsewhere = "" if problem.case.name == evidence.case.name else problem.case.name
+    scope = len(statement.scope)
+    return [_item(item, elsewhere if k >= scope else "") for k, item in enumerate(found)]
 
 
-def _applicability(names: list[str], assumptions: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    missing = [name for name in names if not assumptions[name]["met"]]
-    refuted = [name for name in missing if assumptions[name]["verdict"] in ("refuted", "not met")]
-    return {"applies": not missing, "needs": names, "missing": missing, "refuted": refuted}
+def _item(found: Hypothesis, problem: str) -> dict[str, Any]:
+    proved = found.met and found.basis != "grid"
+    return {**asdict(found), "met": proved, "verdict": _word(found), "problem": problem}
+
+
+def _word(found: Hypothesis) -> str:
+    if found.basis in ("given", "measured"):
+        return "met" if found.met else "not met"
+    return "not proved" if found.basis == "grid" else found.basis
+
+
+def _applicability(items: list[dict[str, Any]]) -> dict[str, Any]:
+    missing = [item for item in items if not item["met"]]
+    return {
+        "applies": not missing,
+        "needs": [item["name"] for item in items],
+        "missing": [item["name"] for item in missing],
+        "refuted": [item["name"] for item in missing if item["verdict"] != "not proved"],
+        "problem": max((item["problem"] for item in items), default=""),
+    }
 
 
 def _constants(found: ConstantsEnclosure) -> dict[str, Enclosure]:
@@ -108,33 +111,39 @@ def _plain(certificate: Certificate) -> dict[str, Any]:
     }
 
 
-def _text(case: Case, found: Survey, constants: dict[str, Enclosure], numbers: dict[str, Any]) -> str:
+def _text(
+    case: Case, evidence: Evidence, enclosures: dict[str, Enclosure], certificates: tuple[Certificate, ...],
+    numbers: dict[str, Any],
+) -> str:  # fmt: skip
     n, d = case.data.X.shape
-    others = [certificate for certificate in found.certificates if certificate not in found.constants.certificates]
-    arithmetic = found.constants.certificate("A1").arithmetic
+    known = numbers["assumptions"]
     lines = [
-        f"{case.name}: n = {n}, d = {d}, {case.width} units, seed {case.seed}",
+        f"{case.name}: n = {n}, d = {d}, {evidence.manifold.m} units, seed {case.seed}",
         f"data: {case.data.source}",
-        "",
-        f"Constants of the flow from the start, proved to lie between these numbers ({arithmetic}):",
-        *align([(name, value.within(_DIGITS)) for name, value in constants.items()], set()),
-        "",
-        "Assumptions:",
-        *align([(name, item["verdict"], item["detail"]) for name, item in numbers["assumptions"].items()], set()),
-        "",
-        "Certificates:",
-        *align([(item.name, item.verdict, item.text) for item in others], set()),
-        "",
-        "Statements:",
+        *_proved(enclosures, certificates),
+        *_titled("Assumptions:", [(name, item["verdict"], item["detail"]) for name, item in known.items()]),
+        *_titled("Certificates:", [(c.name, c.verdict, c.text) for c in certificates if c.name not in known]),
     ]
     titles = {statement.id: statement.title for statement in STATEMENTS}
     rows = [(name, titles[name], _applies(item)) for name, item in numbers["statements"].items()]
-    return "\n".join(lines + align(rows, set()))
+    return "\n".join([*lines, *_titled("Statements:", rows)])
+
+
+def _proved(enclosures: dict[str, Enclosure], certificates: tuple[Certificate, ...]) -> list[str]:
+    if not enclosures:
+        return ["", "Constants and certificates are about units a*phi(z); this unit is of another form."]
+    title = f"Constants of the flow from the start, proved to lie between these numbers ({certificates[0].arithmetic}):"
+    return _titled(title, [(name, value.within(_DIGITS)) for name, value in enclosures.items()])
+
+
+def _titled(title: str, rows: Sequence[tuple[str, ...]]) -> list[str]:
+    return ["", title, *align(rows, set())] if rows else []
 
 
 def _applies(item: dict[str, Any]) -> str:
+    where = f", to {item['problem']}" if item["problem"] else ""
     if item["applies"]:
-        return "applies"
+        return f"applies{where}"
     if item["refuted"]:
         return f"does not apply: {', '.join(item['refuted'])}"
     return f"not proved to apply: {', '.join(item['missing'])}"

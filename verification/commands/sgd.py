@@ -225,7 +225,7 @@ def _plots(evidence: Evidence, found: Compared) -> list[tuple[str, str]]:
 
 
 def _plot(found: Compared, values: Array, flow: Array, ylabel: str, title: str) -> Any:
-    from verification.report.figures import BLUE, ORANGE, logarithmic, new_axes
+    from verification.report.axes import BLUE, ORANGE, logarithmic, new_axes
 
     figure, axes = new_axes("flow time t", ylabel, title)
     axes.plot(found.times, values, color=BLUE, alpha=0.6, linewidth=1.2)

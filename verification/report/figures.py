@@ -1,56 +1,53 @@
-"""The plots of a case. Colours are those of Okabe and Ito, which colour-blind readers can tell apart."""
+"""The plots of a case, each under the statement that it is about."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from verification.records import CaseReport
 
+from . import figures_beyond
+from .axes import BLUE, GREEN, GREY, ORANGE, RED, logarithmic, new_axes
 from .svg import SETTINGS, figure_svg
 
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
-SIZE = (4.6, 3.1)
+Plot = Callable[[CaseReport], tuple[str, Figure]]
 
 
-def figures(case: CaseReport, prefix: str) -> list[tuple[str, str]]:
-    """All plots that the case's series allow, as (caption, SVG)."""
-    return [(caption, figure_svg(figure, f"{prefix}-{k}", caption)) for k, (caption, figure) in enumerate(plots(case))]
+def figures(case: CaseReport, prefix: str, statement: str | None = None) -> list[tuple[str, str]]:
+    """The plots that the case's series allow, of one statement or all, as (caption, SVG)."""
+    found = plots(case, statement)
+    return [(caption, figure_svg(figure, f"{prefix}-{k}", caption)) for k, (caption, figure) in enumerate(found)]
 
 
-def plots(case: CaseReport) -> list[tuple[str, Figure]]:
+def plots(case: CaseReport, statement: str | None = None) -> list[tuple[str, Figure]]:
     """The same as Matplotlib figures."""
-    found = case.series
+    names = [verdict.statement for verdict in case.verdicts]
+    chosen = [
+        plot
+        for owners, series, plot in _PLOTS
+        if _has(case, series) and statement in (None, next((name for name in owners if name in names), ""))
+    ]
     with mpl.rc_context(SETTINGS):
-        made = [decay(case), singular_values(case)] if _moves(case) else []
-        if "region" in found:
-            made.append(smallest_eigenvalue(case))
-        if "noise" in found:
-            made += [noise_against_flow(case), order(case)]
-    return made
+        return [plot(case) for plot in chosen if plot not in (decay, singular_values) or _moves(case)]
+
+
+def _has(case: CaseReport, name: str) -> bool:
+    """Is there a series of that name, or the part of one that follows a point?"""
+    found, *parts = name.split(".")
+    return found in case.series and all(part in case.series[found] for part in parts)
 
 
 def _moves(case: CaseReport) -> bool:
     """Is there a flow to show? From a stationary point, or where F is constant, there is none."""
     sharpness = np.asarray(case.series["flow"]["sharpness"]) if "flow" in case.series else np.ones(1)
     return sharpness.size > 2 and float(np.ptp(sharpness)) > 1e-9 * float(sharpness[0])
-
-
-def new_axes(xlabel: str, ylabel: str, title: str) -> tuple[Figure, Axes]:
-    """A figure of the usual size with a light grid."""
-    figure = Figure(figsize=SIZE)
-    FigureCanvasSVG(figure)
-    axes = figure.add_axes((0.165, 0.15, 0.815, 0.76))  # fixed: a layout engine would draw everything twice
-    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    axes.grid(True, linewidth=0.3, color="#bbbbbb")
-    return figure, axes
 
 
 def decay(case: CaseReport) -> tuple[str, Figure]:
@@ -65,21 +62,12 @@ def decay(case: CaseReport) -> tuple[str, Figure]:
     else:
         _semilog(axes, t, sharpness, BLUE, "F (it is below F*, or there is no F*)")
     _semilog(axes, t, np.asarray(flow["gradient_norm"]), ORANGE, "|grad F|")
-    if not facts["failing_assumptions"]:
+    if facts.get("failing_assumptions") == []:
         _predictions(axes, t, flow, facts, best)
     _time_axis(axes, t)
     logarithmic(axes, "y")
     axes.legend(fontsize=7.5, loc="lower left")
     return "Excess sharpness F - F* and gradient norm along the flow, and the bounds of S13 and S4 (dashed).", figure
-
-
-def logarithmic(axes: Axes, *names: str) -> None:
-    """Logarithmic axes with a few labelled ticks: each label is a formula to typeset."""
-    for name in names:
-        axes.set(**{f"{name}scale": "log"})
-        axis: Axis = getattr(axes, f"{name}axis")
-        axis.set_major_locator(LogLocator(numticks=7))
-        axis.set_minor_locator(NullLocator())
 
 
 def _time_axis(axes: Axes, t: Any) -> None:
@@ -120,7 +108,7 @@ def singular_values(case: CaseReport) -> tuple[str, Figure]:
     _time_axis(axes, t)
     logarithmic(axes, "y")
     axes.legend(fontsize=7.5, loc="lower left")
-    return "The largest singular values of the feature matrix Z along the flow; by S1 all but the first vanish.", figure
+    return "The largest singular values of the feature matrix Z along the flow; where S1 applies all but the first vanish.", figure
 
 
 def smallest_eigenvalue(case: CaseReport) -> tuple[str, Figure]:
@@ -195,3 +183,17 @@ def _spaced(*values: Any) -> Any:
     found = np.concatenate(values)
     found = found[found > 0.0]
     return np.geomspace(found.min(), found.max(), 5) if found.size else np.array([1.0])
+
+
+_PLOTS: tuple[tuple[tuple[str, ...], str, Plot], ...] = (
+    (("S4", "S13", "S2"), "flow", decay),
+    (("S1", "S8"), "flow", singular_values),
+    (("S3",), "region", smallest_eigenvalue),
+    (("S9",), "noise.long", noise_against_flow),
+    (("S9",), "noise.errors", order),
+    (("S10",), "levels", figures_beyond.levels),
+    (("S11",), "curvatures", figures_beyond.curvatures),
+    (("S12",), "ranks", figures_beyond.ranks),
+    (("S14",), "speeds", figures_beyond.speeds),
+)
+"""The statements that a plot may stand under (it does under the first that was tested), its series, and the plot."""

@@ -56,15 +56,69 @@ def _render(figure: Figure, tight: bool = False) -> str:
     return stream.getvalue()
 
 
+def with_shared_glyphs(page: str) -> str:
+    """A page in which the outlines of letters stand once and not in every plot: half of its size."""
+    numbers: dict[str, int] = {}
+    outlines: dict[int, str] = {}
+
+    def taken(match: re.Match[str]) -> str:
+        outlines.setdefault(numbers.setdefault(match[1], len(numbers)), match[2])
+        return ""
+
+    def used(match: re.Match[str]) -> str:
+        return f'<use href="#g{numbers[match[1]]}"{_place(match[2])}/>'
+
+    page = _USE.sub(used, _OUTLINE.sub(taken, page))
+    paths = "".join(f'<path id="g{k}" {rest}/>' for k, rest in outlines.items())
+    shared = f'<svg class="glyphs" aria-hidden="true" width="0" height="0"><defs>{paths}</defs></svg>\n' if paths else ""
+    return shared + page.replace("<defs></defs>", "").replace("<defs> </defs>", "")
+
+
+_LETTER = r"[\w-]*?-((?:DejaVu|Cm)[\w-]*)"
+_OUTLINE = re.compile(rf'<path id="{_LETTER}" ([^>]*?)/>')
+_USE = re.compile(rf'<use xlink:href="#{_LETTER}"([^>]*?)/>')
+
+
+def _place(attributes: str) -> str:
+    """A shift along the line in as few letters as it takes; other attributes as they are.
+
+    >>> _place(' transform="translate(63.62 0)"'), _place(' transform="translate(1 2) scale(0.7)"')
+    (' x="63.62"', ' transform="translate(1 2) scale(0.7)"')
+    """
+    return re.sub(r'^ transform="translate\(([\d.-]+) 0\)"$', r' x="\1"', attributes)
+
+
+def _rounded(match: re.Match[str]) -> str:
+    """Coordinates to a hundredth of a point."""
+    return f' {match[1]}="{_hundredths(match[2])}"'
+
+
+def _hundredths(text: str) -> str:
+    """Numbers to two decimals.
+
+    >>> _hundredths("M 1.23456 -0.001 L 2 3.5")
+    'M 1.23 -0 L 2 3.5'
+    """
+    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)
+
+
 def _element(text: str, name: str, description: str) -> str:
     """The `<svg>` element of a document, without declarations, metadata and namespaces, which HTML does not need."""
     body = text[text.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", body)
+    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', body))
+    used = {found for pair in used for found in pair if found}
+    body = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", body)
     body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
     body = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
     body = re.sub(r"\s*<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r">\s+<", "><", body)
+    body = re.sub(r"\s+", " ", body)
+    body = re.sub(r' (d|x|y)="([^"]*)"', _rounded, body)
+    body = re.sub(r"(translate)\(([^)]*)\)", lambda found: f"translate({_hundredths(found[2])})", body)
+
     body = body.replace("<style type=\"text/css\">*{stroke-linejoin: round; stroke-linecap: butt}</style>", "")
     label = escape(description, quote=True)
     return body.replace("<svg", f'<svg role="img" aria-label="{label}"', 1).rstrip()

@@ -9,11 +9,15 @@ from . import (
     constants,
     convergence,
     convexity,
+    dependent_samples,
     distance,
+    finite_step,
     hidden_convexity,
     label_noise,
     local_pl,
     minimum,
+    necessity,
+    signed_weights,
     stationary,
 )
 
@@ -27,6 +31,10 @@ STATEMENTS: tuple[Statement, ...] = (
     constants.STATEMENT,
     conservation.STATEMENT,
     label_noise.STATEMENT,
+    signed_weights.STATEMENT,
+    necessity.STATEMENT,
+    dependent_samples.STATEMENT,
     hidden_convexity.STATEMENT,
+    finite_step.STATEMENT,
 )
 """Every statement that `verify` tests, in the order of the table."""

@@ -11,10 +11,13 @@ from verification.records import Check, Measurement, Statement
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Residual along the flow, the gradient's part orthogonal to the data, the units' difference at the
+    """Residual along the flow, the gradient's part orthogonal to the data; for units phi(z), their difference at the
     end.
     """
-    return Measurement((same_vector(evidence), residual(evidence), orthogonal_motion(evidence)))
+    conserved = residual(evidence), orthogonal_motion(evidence)
+    if not evidence.has_unit_weights:
+        return Measurement(conserved, ("That units end as one vector is a statement about units phi(z).",))
+    return Measurement((same_vector(evidence), *conserved), (), (evidence.survey.point.certificate,))
 
 
 def residual(evidence: Evidence) -> Check:
@@ -26,7 +29,7 @@ def residual(evidence: Evidence) -> Check:
 
 def orthogonal_motion(evidence: Evidence) -> Check:
     """The orthogonal part of the gradient and of the flow's motion, relative to the whole."""
-    parts = [_orthogonal_share(evidence, evidence.manifold.gradient(point.theta)) for point in evidence.random_points]
+    parts = [_orthogonal_share(evidence, evidence.manifold.gradient(theta)) for theta in evidence.random_thetas]
     theta = evidence.flow.theta
     parts.append(_orthogonal_share(evidence, theta[-1] - theta[0]))
     return Check("part of the motion orthogonal to the data", max(parts), "<=", 0.0, 1e-11, "rounding", len(parts))
@@ -73,7 +76,7 @@ STATEMENT = Statement(
     formula=r"f(\Theta(t)) = y,\qquad P_{\mathrm{span}\{x_i\}^\perp}\,\theta_j(t) = "
     r"P_{\mathrm{span}\{x_i\}^\perp}\,\theta_j(0)",
     source="follows from S1",
-    hypotheses=(hypotheses.slopes, hypotheses.independence),
+    hypotheses=(hypotheses.where_plain(hypotheses.slopes), hypotheses.where_plain(hypotheses.independence)),
     measure=measure,
     blind_spot="The integrator projects onto M and works in the span, so two of the three numbers "
     "test the geometry and "

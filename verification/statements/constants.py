@@ -12,8 +12,9 @@ from verification.records import Check, Measurement, Statement
 
 def measure(evidence: Evidence) -> Measurement:
     """Pre-activations along the flow within the interval; phi'^2 within its bound; F never up."""
-    checks = (slope_bound(evidence), monotone(evidence))
-    return Measurement((within(evidence), *checks) if evidence.constants.confined else checks)
+    checks: tuple[Check, ...] = (slope_bound(evidence), monotone(evidence))
+    checks = (within(evidence), *checks) if evidence.constants.confined else checks
+    return Measurement(checks, (), evidence.enclosure.certificates)
 
 
 def within(evidence: Evidence) -> Check:
@@ -33,11 +34,12 @@ def within(evidence: Evidence) -> Check:
 
 
 def slope_bound(evidence: Evidence) -> Check:
-    """max phi'(z)^2 2 s_i / F(0) along the flow."""
+    """max a_j^2 phi'(z)^2 2 s_i / F(0) along the flow."""
     features = evidence.features
     slopes = activation_table(evidence.manifold, features)[1]
-    share = (slopes**2 * 2.0 * evidence.manifold.problem.s).max() / evidence.constants.sharpness
-    return Check("phi'(z)^2 2 s_i / F(0)", float(share), "<=", 1.0, 1e-10, "rounding", features.size)
+    share = (evidence.manifold.a**2 * slopes**2 * 2.0 * evidence.manifold.problem.s).max()
+    share /= evidence.constants.sharpness
+    return Check("a_j^2 phi'(z)^2 2 s_i / F(0)", float(share), "<=", 1.0, 1e-10, "rounding", features.size)
 
 
 def monotone(evidence: Evidence) -> Check:
@@ -66,11 +68,12 @@ def off_manifold(evidence: Evidence, k: int) -> float:
 STATEMENT = Statement(
     id="S7",
     title="constants known at the start",
-    formula=r"\varphi'(z_{ji}(t))^2 \leq \dfrac{F(\Theta_0)}{2s_i}\ \mathrm{for\ all}\ t\geq 0",
+    formula=r"a_j^2\,\varphi'(z_{ji}(t))^2 \leq \dfrac{F(\Theta_0)}{2s_i}\ \mathrm{for\ all}\ t\geq 0",
     source="this toolkit; used by Gatmiry et al. as a boundedness assumption",
     hypotheses=(hypotheses.slopes, hypotheses.confinement),
     measure=measure,
-    blind_spot="Points between two steps of the integrator. The extrema over the interval come from "
-    "a grid with a local "
-    "refinement, and not from interval arithmetic.",
+    scope=(hypotheses.plain_units,),
+    blind_spot="Points between two steps of the integrator. The interval and the extrema over it are "
+    "proved where a certificate says so; elsewhere they come from a grid with a local refinement, which "
+    "can miss a dip narrower than its spacing.",
 )

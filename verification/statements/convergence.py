@@ -113,5 +113,6 @@ STATEMENT = Statement(
     source="Gatmiry, Li, Reddi and Jegelka (ICML 2024)",
     hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.normality, hypotheses.confinement),
     measure=measure,
+    scope=(hypotheses.unit_weights,),
     blind_spot="One start. The flow is known at its steps; between them it could leave and come back.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from manifoldflow.certificates import Certificate
 from verification import hypotheses
 from verification.evidence import EPS, Evidence
 from verification.points import RegionPoint
@@ -24,7 +25,7 @@ def measure(evidence: Evidence) -> Measurement:
         "eps lambda_max of a dense eigenvalue problem, relative to the bound",
         len(points),
     )
-    return Measurement((own, _at_two(evidence, points)), _notes(evidence))
+    return Measurement((own, _at_two(evidence, points)), _notes(evidence), _proofs(evidence))
 
 
 def _at_two(evidence: Evidence, points: list[RegionPoint]) -> Check:
@@ -60,13 +61,19 @@ def _rounding(evidence: Evidence, points: list[RegionPoint]) -> float:
     return float(100.0 * EPS * largest / bound)
 
 
+def _proofs(evidence: Evidence) -> tuple[Certificate, ...]:
+    """Convexity in a ball around the flattest point, negative curvature in a ball around a point far from it."""
+    found = evidence.survey.hessian, evidence.proved_saddle
+    return tuple(item.certificate for item in found if item is not None)
+
+
 def _notes(evidence: Evidence) -> tuple[str, ...]:
     found = evidence.saddle
     if found is None:
         return ("No negative Hessian eigenvalue was met at the points that were tried far from the minimum.",)
     share = found.point.gradient_norm / evidence.constants.radius(2.0)
     text = f"lambda_min = {found.smallest:.4g} at |grad F| = {share:.3g} r"
-    return (f"Local only: {text}, kappa = 2. Elsewhere on M the Hessian is not positive.",)
+    return (f"Local only: {text}, kappa = 2, so that the Hessian is not positive on all of M.",)
 
 
 STATEMENT = Statement(
@@ -77,6 +84,7 @@ STATEMENT = Statement(
     source="Gatmiry, Li, Reddi and Jegelka (ICML 2024)",
     hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.normality, hypotheses.confinement),
     measure=measure,
+    scope=(hypotheses.unit_weights,),
     blind_spot="The points lie along one flow and on random tangent moves from its end; the worst "
     "point of the region is "
     "not searched for. Directions orthogonal to the data are left out, F is constant along them.",

@@ -17,7 +17,8 @@ def measure(evidence: Evidence) -> Measurement:
         f"of fluctuations about "
         "a mean gives 1/2 for n > 1: first order is a statement about the mean."
     )
-    return Measurement((order(errors), trend(evidence.noise.long)), (note,))
+    long = evidence.noise.long
+    return Measurement((order(errors), *([] if long is None else [trend(long)])), (note,))
 
 
 def order(errors: ErrorStudy) -> Check:
@@ -49,7 +50,7 @@ STATEMENT = Statement(
     r"\Theta\left(\eta^2k\,\sigma^2/2n\right)\right\Vert = O(\eta),"
     r"\qquad \mathrm{rank}\,Z \to 1",
     source="Gatmiry, Li, Reddi and Jegelka (ICML 2024); Li, Wang and Arora (ICLR 2022)",
-    hypotheses=(hypotheses.slopes, hypotheses.independence),
+    hypotheses=(hypotheses.where_plain(hypotheses.slopes), hypotheses.where_plain(hypotheses.independence)),
     measure=measure,
     blind_spot="The order is fitted over a factor 2.8 of step sizes, up to the time at which a "
     "quarter of the excess sharpness is "

@@ -36,5 +36,6 @@ STATEMENT = Statement(
     source="follows from S3 and S4",
     hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.normality, hypotheses.confinement),
     measure=measure,
+    scope=(hypotheses.unit_weights,),
     blind_spot="Points so close to the minimum that F - F* drowns in rounding are left out.",
 )

@@ -16,7 +16,7 @@ def measure(evidence: Evidence) -> Measurement:
     """F at the flow's end against F*; F elsewhere not below F*."""
     lowest = nothing_below(evidence)
     note = f"F* = {evidence.minimum.sharpness:.10g} by the formula; F = {evidence.flow.sharpness[0]:.6g} at the start"
-    return Measurement((end_value(evidence), lowest), (note,))
+    return Measurement((end_value(evidence), lowest), (note,), (evidence.survey.flattest.certificate,))
 
 
 def end_value(evidence: Evidence) -> Check:
@@ -73,6 +73,7 @@ STATEMENT = Statement(
     source="Gatmiry, Li, Reddi and Jegelka (ICML 2024)",
     hypotheses=(hypotheses.slopes, hypotheses.independence),
     measure=measure,
+    scope=(hypotheses.unit_weights,),
     blind_spot="Finitely many points: a lower basin that none of them is in would be missed. S13 "
     "excludes one by convexity.",
 )

@@ -15,9 +15,10 @@ def measure(evidence: Evidence) -> Measurement:
     disagree.
     """
     checks = (rank_one(evidence), gradient_elsewhere(evidence))
+    proofs = (evidence.survey.flattest.certificate,)
     if not evidence.has_minimum:
-        return Measurement(checks, ("The rank-one point phi^-1(y/m) does not exist here.",))
-    return Measurement((*checks, no_gradient(evidence), end_features(evidence)))
+        return Measurement(checks, ("The rank-one point phi^-1(y/m) does not exist here.",), proofs)
+    return Measurement((*checks, no_gradient(evidence), end_features(evidence)), (), proofs)
 
 
 def rank_one(evidence: Evidence) -> Check:
@@ -40,7 +41,7 @@ def rank_one(evidence: Evidence) -> Check:
 
 def end_features(evidence: Evidence) -> Check:
     """Largest |z - phi^{-1}(y/m)| where the flow stops: rank one alone would allow units of different size."""
-    measured = float(np.abs(evidence.features[-1] - evidence.minimum.z).max()) if evidence.settled else float("nan")
+    measured = float(np.abs(evidence.features[-1] - evidence.minimum.Z).max()) if evidence.settled else float("nan")
     each = evidence.distance_left
     tolerance, reason = (1e-4, "1e-4 is a choice: S6 gives no bound here")
     if each is not None:
@@ -60,23 +61,24 @@ def _distance_left(evidence: Evidence, largest: float) -> tuple[float, str]:
 
 
 def no_gradient(evidence: Evidence) -> Check:
-    """|grad F| at the rank-one point, against rounding."""
+    """|grad F| at the point of S2 (of S10 for other output weights), against rounding."""
     theta = evidence.minimum.theta
     norm = float(np.linalg.norm(evidence.manifold.gradient(theta)))
     tolerance = evidence.gradient_rounding(theta) + _missed_by_newton(evidence)
     reason = (
         "100 eps sqrt(cond J J^T) times the Euclidean gradient, and what the residual left by Newton's method moves"
     )
-    return Check("|grad F| at z = phi^-1(y/m)", norm, "<=", 0.0, tolerance, reason, 1)
+    return Check("|grad F| at the flattest point", norm, "<=", 0.0, tolerance, reason, 1)
 
 
 def _missed_by_newton(evidence: Evidence) -> float:
-    """Change of the gradient, 4 s phi' phi''' dz X, for the dz that the tolerance of |f - y| leaves."""
+    """Change of the gradient, 4 a^2 s phi' phi''' dz X, for the dz that the tolerance of |f - y| leaves."""
     manifold = evidence.manifold
-    table = activation_table(manifold, evidence.minimum.z)
-    dz = manifold.projection_tolerance() / (manifold.m * np.abs(table[1]))
-    change = 4.0 * manifold.problem.s * table[1] * table[3] * dz
-    return float(np.sqrt(manifold.m) * np.linalg.norm(change @ manifold.problem.R))
+    table = activation_table(manifold, evidence.minimum.Z)
+    B = np.abs(manifold.a * table[1])
+    dz = manifold.projection_tolerance() * B / np.sum(B * B, axis=0)
+    change = 4.0 * manifold.a**2 * manifold.problem.s * table[1] * table[3] * dz
+    return float(np.linalg.norm(change @ manifold.problem.R))
 
 
 def gradient_elsewhere(evidence: Evidence) -> Check:
@@ -119,6 +121,7 @@ STATEMENT = Statement(
     source="Gatmiry, Li, Reddi and Jegelka (ICML 2024)",
     hypotheses=(hypotheses.slopes, hypotheses.independence),
     measure=measure,
+    scope=(hypotheses.unit_weights,),
     blind_spot="One flow is followed to its end. Stationary points that attract nothing would be "
     "seen only if a random "
     "point or a point of the flow came close to one.",

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from verification.report.figures import BLUE, GREEN, GREY, ORANGE, RED, SIZE, logarithmic, new_axes
+from verification.report.axes import BLUE, GREEN, GREY, ORANGE, RED, SIZE, logarithmic, new_axes
 from verification.report.svg import SETTINGS, figure_svg
 
 from .clock import ClockRow

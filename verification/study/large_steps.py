@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,11 +56,13 @@ class ProductRow:
     comparison: Comparison
 
 
-def large_step_study(evidence: Evidence, plan: LargePlan, simulated: Simulate) -> tuple[LargeRow, ...]:
+def large_step_study(
+    evidence: Evidence, plan: LargePlan, simulated: Simulate, schemes: Sequence[Scheme] = SCHEMES
+) -> tuple[LargeRow, ...]:
     """A row for each scheme and step size at which S14 has a value."""
     ruler = Ruler(evidence, time_of_drop(evidence, plan.drop))
     asked = [(600 + 20 * k + j, scheme, fraction)
-             for k, scheme in enumerate(SCHEMES) if scheme.fits(evidence.manifold.n)
+             for k, scheme in enumerate(schemes) if scheme.fits(evidence.manifold.n)
              for j, fraction in enumerate(plan.fractions)]  # fmt: skip
     rows = [_row(evidence, ruler, plan, simulated, len(asked), *item) for item in asked]
     found = tuple(row for row in rows if row is not None)

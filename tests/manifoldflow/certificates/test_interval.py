@@ -16,8 +16,10 @@ from manifoldflow.certificates.interval import (
     SMALLEST,
     Interval,
     check_machine,
+    down,
     exactly,
     stack,
+    up,
     where,
 )
 from manifoldflow.errors import CertificateError
@@ -162,3 +164,9 @@ def test_another_rounding_mode_is_refused():
     finally:
         library.fesetround(0)
     check_machine()
+
+
+def test_past_the_largest_number_comes_infinity_without_a_warning():
+    largest = np.finfo(float).max
+    assert up(largest) == np.inf
+    assert down(-largest) == -np.inf

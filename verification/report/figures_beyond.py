@@ -1,0 +1,69 @@
+"""The plots of S10, S11, S12 and S14."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from verification.records import CaseReport
+
+from .axes import BLUE, GREEN, GREY, ORANGE, RED, logarithmic, new_axes
+
+
+def levels(case: CaseReport) -> tuple[str, Figure]:
+    """Features of the units against k_i / a_j, on the curve of S10."""
+    found = case.series["levels"]
+    figure, axes = new_axes("k_i / a_j", "feature z_ji", "Features where the flow stops")
+    axes.plot(found["grid"], found["inverse"], color=ORANGE, label="inverse of phi'', S10")
+    level, feature = np.ravel(found["level"]), np.ravel(found["feature"])
+    shown = np.unique(np.linspace(0, level.size - 1, 120).round().astype(int))
+    axes.plot(level[shown], feature[shown], "o", color=BLUE, markersize=2.5, label="units and samples")
+    axes.legend(fontsize=7.5)
+    return "With signed output weights the units differ, and all lie on one curve.", figure
+
+
+def curvatures(case: CaseReport) -> tuple[str, Figure]:
+    """Measured curvature of F in a sample's features at the rank-one point, against y/m."""
+    found = case.series["curvatures"]
+    figure, axes = new_axes("y / m of the sample", "curvature / 8 s", f"Rank-one point of {found['unit']}")
+    labels, measured, predicted = (np.asarray(found[name]) for name in ("labels", "measured", "predicted"))
+    order = np.argsort(labels)
+    axes.plot(labels[order], predicted[order], color=GREY, linewidth=1.0, label="phi' phi''', S11")
+    low = measured < 0.0
+    axes.plot(labels[low], measured[low], "s", color=RED, markersize=4, label="measured, maximum")
+    axes.plot(labels[~low], measured[~low], "o", color=GREEN, markersize=4, label="measured, minimum")
+    axes.axhline(0.0, color=GREY, linewidth=0.7)
+    axes.legend(fontsize=7.5)
+    return "Curvature of F along moves of one sample's features, by differences of F; below 0 the rank-one point is a maximum.", figure
+
+
+def ranks(case: CaseReport) -> tuple[str, Figure]:
+    """Singular values of the feature matrix at the flattest point, for dependent and independent samples."""
+    found = case.series["ranks"]
+    figure, axes = new_axes("number", "singular value of Z", "Rank of the features at the flattest point")
+    for name, colour, marker in (("dependent", BLUE, "o"), ("independent", ORANGE, "s")):
+        if name in found:
+            values = np.asarray(found[name])
+            floor = 1e-16 * float(values[0])
+            axes.plot(np.arange(1, values.size + 1), np.maximum(values, floor), marker, color=colour, markersize=4,
+                      label=f"{name} samples")  # fmt: skip
+    logarithmic(axes, "y")
+    axes.legend(fontsize=7.5)
+    return "Singular values of Z: rank one for independent samples only. Below 1e-16 of the first, they are drawn there.", figure
+
+
+def speeds(case: CaseReport) -> tuple[str, Figure]:
+    """Speed of SGD along the flow against the step size."""
+    found = case.series["speeds"]
+    figure, axes = new_axes("step size / stable step size", "speed along the flow", "Steps that are not small")
+    schemes = list(dict.fromkeys(found["scheme"]))
+    for scheme, colour, marker in zip(schemes, (BLUE, ORANGE, GREEN, RED), "os^D", strict=False):
+        rows = [k for k, name in enumerate(found["scheme"]) if name == scheme]
+        x, speed, half, predicted = (
+            np.array([found[name][k] for k in rows]) for name in ("fraction", "speed", "half_width", "predicted")
+        )
+        axes.plot(np.r_[0.0, x], np.r_[1.0, predicted], "--", color=colour, linewidth=1.0, label=f"{scheme}, S14")
+        axes.errorbar(x, speed, half, fmt=marker, color=colour, markersize=4, capsize=2, label=f"{scheme}, SGD")
+    axes.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":", label="leading order")
+    axes.legend(fontsize=7.5)
+    return "Speed of SGD along the flow on its own clock, with 99.9 % intervals, and what S14 predicts (dashed).", figure

@@ -1,0 +1,93 @@
+"""The section of one statement: what it says, its source, what the test cannot see, plots, and each case's evidence."""
+
+from __future__ import annotations
+
+from html import escape as _escape
+
+from verification.records import CaseReport, Check, Hypothesis, Statement, Status, Verdict
+from verification.tables import number
+
+from .document import escape, plots
+from .figures import figures
+from .svg import formula_svg
+
+_SYMBOLS: dict[Status, str] = {"holds": "&#10003;", "fails": "&#10007;", "does not apply": "&ndash;", "inconclusive": "?"}
+_COLUMNS = ("quantity", "measured", "bound", "margin", "tried", "tolerance and its reason")
+
+
+def badge(status: Status) -> str:
+    """A verdict as a sign and a word."""
+    kind = status.replace(" ", "-")
+    return f'<span class="badge {kind}">{_SYMBOLS[status]} <span class="word">{status}</span></span>'
+
+
+def tally(status: Status, count: int) -> str:
+    """How many verdicts there are of one kind.
+
+    >>> tally("holds", 3)
+    '<span class="badge holds">&#10003; 3 holds</span>'
+    """
+    return f'<span class="badge {status.replace(" ", "-")}">{_SYMBOLS[status]} {count} {status}</span>'
+
+
+def section(statement: Statement, cases: tuple[CaseReport, ...]) -> str:
+    """Formula, source and blind spot, then an article for each case."""
+    found = [
+        _article(case, verdict, f"case-{k}-{statement.id}")
+        for k, case in enumerate(cases)
+        for verdict in case.verdicts
+        if verdict.statement == statement.id
+    ]
+    made = [
+        (f"{case.name}. {caption}", svg)
+        for k, case in enumerate(cases)
+        for caption, svg in figures(case, f"{k}{statement.id}", statement.id)
+    ]
+    return (
+        f'<section id="{statement.id}"><h2>{statement.id}: {escape(statement.title)}</h2>'
+        f'<div class="formula">{formula_svg(statement.formula, f"f{statement.id}")}</div>'
+        f"<p>Source: {escape(statement.source)}.</p><p><b>What this does not show.</b> {escape(statement.blind_spot)}</p>"
+        f"{plots(made) if made else ''}{''.join(found)}</section>"
+    )
+
+
+def _article(case: CaseReport, verdict: Verdict, anchor: str) -> str:
+    where = f"<p>Tested on a problem made from the case: {escape(verdict.problem)}.</p>" if verdict.problem else ""
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in verdict.notes)
+    return (
+        f'<article id="{anchor}"><h3>{_escape(case.name)} {badge(verdict.status)}</h3><p>{escape(verdict.reason)}</p>'
+        f"{where}{_checks(verdict)}{_hypotheses(verdict.hypotheses)}{_proofs(verdict)}{notes}</article>"
+    )
+
+
+def _hypotheses(found: tuple[Hypothesis, ...]) -> str:
+    items = "".join(f"<li>{escape(hypothesis.text)}</li>" for hypothesis in found)
+    return f"<p><b>Needs</b></p><ul>{items}</ul>" if items else ""
+
+
+def _proofs(verdict: Verdict) -> str:
+    items = "".join(f"<li>{escape(found.line)}</li>" for found in verdict.certificates)
+    return f"<p><b>Certificates</b></p><ul>{items}</ul>" if items else ""
+
+
+def _checks(verdict: Verdict) -> str:
+    if not verdict.checks:
+        return ""
+    head = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)
+    rows = "".join(f"<tr>{_check_cells(check)}</tr>" for check in verdict.checks)
+    return f'<div class="wide"><table class="checks"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _check_cells(check: Check) -> str:
+    relation = {"<=": "&le;", ">=": "&ge;", "==": "="}[check.relation]
+    spread = f" &plusmn; {number(check.uncertainty)}" if check.uncertainty else ""
+    kind = check.status.replace(" ", "-")
+    cells = (
+        escape(check.quantity),
+        f"{_SYMBOLS[check.status]} {number(check.measured)}{spread}",
+        f"{relation} {number(check.bound)}",
+        number(check.margin),
+        str(check.sample_size),
+        f"{number(check.tolerance)}: {escape(check.tolerance_reason)}",
+    )
+    return "".join(f'<td class="{kind}">{cell}</td>' if k == 1 else f"<td>{cell}</td>" for k, cell in enumerate(cells))
