@@ -13,19 +13,23 @@ from .values import count, names, natural, positive
 
 def add(commands: Any) -> None:
     """Name the options."""
-    command = add_command(commands, "search", "search for the smallest margin of each inequality; phase diagrams", run)
+    text = "search for the smallest margin of each inequality; phase diagrams"
+    command = add_command(commands, "search", text, run)
     command.add_argument("--family", action="append", metavar="FORMULA",
-                         help="activation in z and coefficients, such as 'z**3 + nu*z' (default: three families)")  # fmt: skip
+                         help="in z and coefficients, such as 'z**3 + nu*z' (default: three families)")  # fmt: skip
     command.add_argument("--range", action="append", default=[], type=coefficient, metavar="NAME=LOW:HIGH",
                          help="where a coefficient of --family is searched")  # fmt: skip
-    command.add_argument("--inequalities", type=names, metavar="NAMES", help="comma-separated, such as S3,S13* (default: all)")
+    command.add_argument("--inequalities", type=names, metavar="NAMES",
+                         help="comma-separated, such as S3,S13* (default: all)")  # fmt: skip
     command.add_argument("--broken", type=positive, default=1.0, metavar="PERCENT",
                          help="how much too large the constants are made as a control (default: 1)")  # fmt: skip
-    command.add_argument("--full", action="store_true", help="the effort of docs/search.md, some twenty minutes")
+    command.add_argument("--full", action="store_true", help="the effort of docs/search.md, some minutes")
     command.add_argument("--seed", type=natural, default=0, metavar="S", help="of the starts (default: 0)")
     command.add_argument("--replay", type=Path, metavar="FILE", help="evaluate a saved instance again at 50 digits")
-    command.add_argument("--phase", metavar="NAME", help="instead, the phase diagram of tanh, sigmoid, softplus or arctan")
-    command.add_argument("--grid", type=count, default=24, metavar="N", help="points a side of a phase diagram (default: 24)")
+    command.add_argument("--phase", metavar="NAME",
+                         help="instead, the phase diagram of tanh, sigmoid, softplus or arctan")  # fmt: skip
+    command.add_argument("--grid", type=count, default=24, metavar="N",
+                         help="points a side of a phase diagram (default: 24)")  # fmt: skip
     command.add_argument("--processes", type=natural, default=2, metavar="N",
                          help="of a phase diagram (default: 2); 0: in this process")  # fmt: skip
     command.add_argument("--out", type=Path, default=Path("search"), metavar="DIR",

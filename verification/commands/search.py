@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,8 +10,7 @@ from typing import Any
 
 from manifoldflow.errors import InputError
 from verification.results import FAILS, HOLDS, UNDECIDED, as_json
-from verification.search import FAMILIES, FULL, INEQUALITIES, QUICK, Family, inequality_named, load, replay
-from verification.search import run as search_run
+from verification.search import FAMILIES, FULL, INEQUALITIES, QUICK, Family, driver, inequality_named, load, replay
 from verification.search.phase import diagram
 from verification.search.phase import write as write_phase
 from verification.search.replay import NOT_REFUTED, REFUTED
@@ -27,12 +27,12 @@ def searched(
     families = _families(formulas, ranges)
     chosen = INEQUALITIES if names is None else tuple(inequality_named(name) for name in names)
     effort = FULL if full else QUICK
-    rows = search_run.run(families, inequalities=chosen, effort=effort, rng=seed, out=out, report=report)
+    rows = driver.run(families, inequalities=chosen, effort=effort, rng=seed, out=out, report=report)
     command = _command(formulas, ranges, names, percent, full, seed)
-    search_run.write(rows, percent, out, command)
+    driver.write(rows, percent, out, command)
     verdicts = [row.replay.verdict() for row in rows]
-    missed = search_run.missed(rows, percent)
-    lines = [search_run.table(rows, percent).text()]
+    missed = driver.missed(rows, percent)
+    lines = [driver.table(rows, percent).text()]
     lines += [f"{row.inequality.name}: {row.replay.reason}" for row in rows if row.replay.reason]
     lines += [f"{inequality.name}: no instance was found to which it applies" for inequality in chosen
               if inequality not in [row.inequality for row in rows]]  # fmt: skip
@@ -40,7 +40,7 @@ def searched(
         lines.append(f"With a constant {percent:g} % too large these were not refuted: {', '.join(missed)}.")
     complete = len(rows) == len(chosen) and all(verdict == NOT_REFUTED for verdict in verdicts) and not missed
     code = FAILS if REFUTED in verdicts else HOLDS if complete else UNDECIDED
-    return "\n".join(lines), search_run.numbers(rows, percent, command), code
+    return "\n".join(lines), driver.numbers(rows, percent, command), code
 
 
 def _families(formulas: Sequence[str] | None, ranges: Sequence[tuple[str, float, float]]) -> Sequence[Family]:
@@ -49,12 +49,13 @@ def _families(formulas: Sequence[str] | None, ranges: Sequence[tuple[str, float,
             raise InputError("--range is about the coefficients of a --family, and none was given.")
         return FAMILIES
     boxes = {name: (low, high) for name, low, high in ranges}
+    unused = [name for name in boxes if not any(_occurs(name, formula) for formula in formulas)]
+    if unused:
+        raise InputError(f"--range names {', '.join(unused)}, which no --family contains.")
     return [Family.of(formula, {name: boxes[name] for name in boxes if _occurs(name, formula)}) for formula in formulas]
 
 
 def _occurs(name: str, formula: str) -> bool:
-    import re
-
     return re.search(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])", formula) is not None
 
 

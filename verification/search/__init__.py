@@ -1,11 +1,11 @@
 """The adversarial search: the smallest margin of each inequality, and phase diagrams where A1 fails."""
 
+from .driver import FAMILIES, Row, run
 from .family import Coefficient, Family
 from .inequalities import INEQUALITIES, Inequality
 from .instance import Instance, inequality_named, load
 from .optimise import FULL, QUICK, Effort
 from .replay import Replay, replay
-from .run import FAMILIES, Row, run
 
 __all__ = [
     "FAMILIES",

@@ -161,11 +161,11 @@ def _differences(first: int, count: int, block: Numbers, m: int) -> list[tuple[A
     return list(zip(values, moves, strict=True))
 
 
-def refined_eigenvalue(point: Geometry, vector: Numbers, steps: int = 2) -> tuple[Any, Any]:
+def refined_eigenvalue(point: Geometry, vector: Numbers, steps: int = 1) -> tuple[Any, Any]:
     """An eigenvalue of the Hessian by Rayleigh quotient iteration on T, and how far from one it can be.
 
-    `point` has mpmath's numbers, `vector` (m, d) is a computed eigenvector. The quotient of a tangent vector is at least
-    the smallest eigenvalue; the residual bounds the distance to some eigenvalue.
+    `point` has mpmath's numbers, `vector` (m, d) is a computed eigenvector. The quotient of a tangent vector is at
+    least the smallest eigenvalue; the residual bounds the distance to some eigenvalue.
     """
     H, J = point.hessian_matrix(), point.constraints()
     n, size = J.shape

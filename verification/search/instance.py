@@ -22,7 +22,7 @@ _SIZE_LIMIT = 10_000_000
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One inequality at one point: X (n, d), theta (m, d), a (m,), coefficients; labels are what the network gives there.
+    """One inequality at one point: X (n, d), theta (m, d), a (m,), coefficients; the labels are the outputs there.
 
     `flattest` (m, n) starts Newton's method for the flattest features, and `ratio` is what the search found.
     """

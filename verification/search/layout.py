@@ -30,9 +30,9 @@ class Point:
 class Layout:
     """Sizes of an instance: units in groups that share their features, samples, and whether signs are mixed.
 
-    The variables, each in a box: the coefficients; a lower triangular X (n, n), which has every Gram matrix; the features
-    of the first unit at a flattest point, (n,); a direction (groups, n) and the logarithm of the distance gone along it;
-    and, where signs are mixed, the logarithms of |a_j|.
+    The variables, each in a box: the coefficients; a lower triangular X (n, n), which has every Gram matrix; the
+    features of the first unit at a flattest point, (n,); a direction (groups, n) and the logarithm of the distance
+    gone along it; and, where signs are mixed, the logarithms of |a_j|.
     """
 
     family: Family
@@ -88,10 +88,10 @@ class Layout:
 
     def random(self, rng: np.random.Generator) -> Array:
         """Variables uniform in their boxes."""
-        return rng.uniform(*self.bounds.T)
+        return np.asarray(rng.uniform(*self.bounds.T))
 
     def near_critical(self, rng: np.random.Generator) -> list[Array]:
-        """Starts close to a flattest point, one along each eigenvector of the Hessian there, half of them about phi'' = 0."""
+        """Starts close to a flattest point, one along each eigenvector of the Hessian there; half about z = 0."""
         x = self.random(rng)
         parts = self.parts(x)
         parts[2][:] *= float(rng.integers(2))

@@ -39,7 +39,7 @@ class Data:
 class Measured:
     """A point, the features of its flattest point, and what was measured.
 
-    `stated` are the constants over the interval of S7, `sharp` those over the smaller interval of S7*; `smallest` is the
+    `stated` are the constants over the interval of S7, `sharp` those over the smaller one of S7*; `smallest` is the
     smallest eigenvalue of the Hessian on T within the data's span, None where it was not asked for.
     """
 

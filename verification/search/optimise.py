@@ -1,7 +1,7 @@
-"""The search: a pool of random and near-critical starts, then L-BFGS-B and Nelder-Mead from the best of each inequality.
+"""The search: a pool of random and near-critical starts, then L-BFGS-B and Nelder-Mead from the best of them.
 
 Ratios have kinks (smallest eigenvalues, largest entries, infima), where a quasi-Newton method stops short and a simplex
-goes on; a differential evolution of the same cost ended above both (docs/search.md).
+goes on (docs/search.md).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Effort:
     evaluations: int
 
 
-QUICK = Effort(pools=6, starts=2, evaluations=500)
-FULL = Effort(pools=60, starts=8, evaluations=4000)
+QUICK = Effort(pools=4, starts=2, evaluations=300)
+FULL = Effort(pools=16, starts=4, evaluations=1200)
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,8 +49,8 @@ class Replay:
 def replay(instance: Instance) -> Replay:
     """Evaluate the inequality on the exact numbers of the instance: labels are what theta gives, to 50 digits.
 
-    The smallest eigenvalue is refined from that of float64: a Rayleigh quotient, so that a refutation needs no more. That
-    it belongs to the smallest, which "not refuted" needs, is float64's finding.
+    The smallest eigenvalue is refined from that of float64. It is a Rayleigh quotient, so that a refutation needs no
+    more; that it is the smallest, which "not refuted" needs, is float64's finding.
     """
     with mpmath.workdps(DIGITS):
         X, theta, a = (_exact(array) for array in (instance.X, instance.theta, instance.a))
@@ -63,11 +63,11 @@ def replay(instance: Instance) -> Replay:
         except CertificateError as error:
             return Replay(mpmath.nan, mpmath.nan, instance.ratio, str(error))
         difference = excess(point, instance.family.digits(best, instance.values))
-        ratios = []
-        for k in (1, 0):  # a larger constant claims more
-            found = Measured(point, Z, Data.of(point.G), best, difference, (a**2).min(), stated[k], sharp[k], smallest)
-            ratios.append(mpmath.mpf(instance.inequality.ratio(found)))
-        return Replay(*ratios, instance.ratio)
+        found = Measured(point, Z, Data.of(point.G), best, difference, (a**2).min(), stated[0], sharp[0], smallest)
+        # Every right-hand side grows with the constants, so that their upper ends give the smaller ratio.
+        high, low = (mpmath.mpf(instance.inequality.ratio(found.with_constants(*ends)))
+                     for ends in zip(stated, sharp, strict=True))  # fmt: skip
+        return Replay(low, high, instance.ratio)
 
 
 def _exact(array: Numbers) -> Numbers:
