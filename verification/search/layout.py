@@ -131,7 +131,8 @@ class Layout:
         target = a[0] * self.family.table(Z[0], values)[2] / a[:, None]
         for _ in range(_ROUNDS):
             table = self.family.table(Z, values)
-            step = np.clip((target - table[2]) / table[3], -_CLIP, _CLIP)
+            with np.errstate(all="ignore"):  # phi''' = 0, outside A1
+                step = np.clip((target - table[2]) / table[3], -_CLIP, _CLIP)
             Z = Z + step
             if not np.isfinite(step).all():
                 return None
@@ -150,7 +151,8 @@ def flattest_features(
     y = (a[:, None] * family.table(Z, values)[0]).sum(axis=0)
     found, k = start.copy(), a[0] * family.table(start, values)[2][0]
     for _ in range(_ROUNDS):
-        step, k_step = newton_step(family.table(found, values), a, k, y)
+        with np.errstate(all="ignore"):
+            step, k_step = newton_step(family.table(found, values), a, k, y)
         if not np.isfinite(step).all():
             return None
         damping = min(1.0, _CLIP / max(float(np.abs(step).max()), 1e-300))

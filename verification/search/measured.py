@@ -13,6 +13,7 @@ from .extrema import Extrema, extrema, interval
 from .family import Family
 from .geometry import Geometry, Numbers, geometry, inverse_diagonal, smallest_eigenvalue, spectrum, square_root
 
+RESOLVED = 1e-7
 LARGEST_SLOPE = 1e6  # beyond, float64 has too few digits left for a difference F - F*
 
 
@@ -62,7 +63,7 @@ def measured(
     family: Family, values: Sequence[float], X: Numbers, Z: Numbers, a: Numbers, flattest: Numbers,
     groups: tuple[int, ...] | None = None,
 ) -> Measured | None:  # fmt: skip
-    """Measure at features Z (m, n), floats; None where the theorems do not apply there: A1, A3 or S7's interval fails.
+    """Measure at features Z (m, n), floats; None where A1, A3 or S7's interval fails, or the gradient is rounding.
 
     `groups`: sizes of the groups of equal units, where the smallest eigenvalue is wanted.
     """
@@ -70,12 +71,21 @@ def measured(
     if not (np.isfinite(table).all() and (table[1] > 0.0).all() and table[1].max() < LARGEST_SLOPE):
         return None
     point = geometry(X, a, table)
+    if not is_resolved(point):
+        return None
     best = family.table(flattest, values)
     found = _constants(family, values, point, Z, flattest)
     if found is None:
         return None
     smallest = None if groups is None else spectrum(point, groups)[0][0]
     return Measured(point, Z, Data.of(point.G), flattest, excess(point, best), (a**2).min(), *found, smallest)
+
+
+def is_resolved(point: Geometry) -> bool:
+    """Whether C = A - B lambda is more than the rounding of its two terms: at a critical point it is not."""
+    normal = np.abs(point.B * point.lam).max()
+    size = np.abs(point.C + point.B * point.lam).max() + normal
+    return bool(np.abs(point.C).max() > RESOLVED * size)
 
 
 def excess(point: Geometry, best: Numbers) -> Any:

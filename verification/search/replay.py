@@ -15,7 +15,7 @@ from .family import DIGITS
 from .geometry import Geometry, Numbers, geometry, refined_eigenvalue, spectrum
 from .instance import Instance
 from .layout import newton_step
-from .measured import Data, Measured, excess
+from .measured import Data, Measured, excess, is_resolved
 
 NOT_REFUTED, REFUTED, UNDECIDED = "not refuted", "refuted", "not decided"
 _NEWTON_STEPS = 12
@@ -62,6 +62,8 @@ def replay(instance: Instance) -> Replay:
             stated, sharp = constants(instance, point, np.concatenate([Z, best]).astype(float))
         except CertificateError as error:
             return Replay(mpmath.nan, mpmath.nan, instance.ratio, str(error))
+        if not is_resolved(point):
+            return Replay(mpmath.nan, mpmath.nan, instance.ratio, "The point is critical: nothing is compared there.")
         difference = excess(point, instance.family.digits(best, instance.values))
         found = Measured(point, Z, Data.of(point.G), best, difference, (a**2).min(), stated[0], sharp[0], smallest)
         # Every right-hand side grows with the constants, so that their upper ends give the smaller ratio.

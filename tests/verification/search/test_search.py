@@ -29,7 +29,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
 
 def test_no_statement_is_refuted(found: list[Row]) -> None:
     assert [row.inequality.name for row in found] == [item.name for item in INEQUALITIES]
-    assert {row.replay.verdict() for row in found} == {NOT_REFUTED}
+    assert {row.inequality.name: row.replay.verdict() for row in found if row.replay.verdict() != NOT_REFUTED} == {}
 
 
 def test_one_per_cent_too_large_is_refuted(found: list[Row]) -> None:
@@ -87,7 +87,7 @@ def test_a_false_statement_is_refuted() -> None:
 def test_another_family() -> None:
     family = Family.of("z**5 + b*z**3 + nu*z", {"nu": (0.2, 2.0), "b": (0.1, 2.0)})
     names = ("S3*", "S13*", "S6*", "S7*")
-    rows = run([family], inequalities=[inequality_named(name) for name in names], effort=SMALL)
+    rows = run([family], inequalities=[inequality_named(name) for name in names], effort=Effort(2, 1, 60))
     assert [row.replay.verdict() for row in rows] == [NOT_REFUTED] * 4
     assert missed(rows, 5.0) == []
 
@@ -142,3 +142,11 @@ def test_the_command_refuses(options: list[str], capsys: pytest.CaptureFixture[s
 def test_the_table_names_every_inequality(found: list[Row]) -> None:
     text = table(found, 1.0).text()
     assert all(item.text in text for item in INEQUALITIES)
+
+
+def test_a_critical_point_decides_nothing(found: list[Row]) -> None:
+    instance = found[4].instance
+    alike = replace(instance, theta=np.repeat(instance.theta[:1], len(instance.a), axis=0))
+    again = replay(alike)
+    assert again.verdict() == UNDECIDED
+    assert "critical" in again.reason
