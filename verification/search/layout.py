@@ -91,10 +91,13 @@ class Layout:
         return np.asarray(rng.uniform(*self.bounds.T))
 
     def near_critical(self, rng: np.random.Generator) -> list[Array]:
-        """Starts close to a flattest point, one along each eigenvector of the Hessian there; half about z = 0."""
+        """Starts close to a flattest point, one along each eigenvector of the Hessian there; half about z = 0,
+        and half with |a| = 1.
+        """
         x = self.random(rng)
         parts = self.parts(x)
         parts[2][:] *= float(rng.integers(2))
+        parts[5][:] *= float(rng.integers(2))
         values, a = self._values(parts[0]), self._weights(parts[5])
         start = self._critical(values, a, parts[2])
         if start is None:

@@ -34,7 +34,7 @@ class Effort:
     evaluations: int
 
 
-QUICK = Effort(pools=4, starts=2, evaluations=300)
+QUICK = Effort(pools=4, starts=2, evaluations=200)
 FULL = Effort(pools=16, starts=4, evaluations=1200)
 
 

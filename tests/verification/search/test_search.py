@@ -24,7 +24,12 @@ SMALL = Effort(pools=2, starts=1, evaluations=150)
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return run(FAMILIES[:2], effort=SMALL, out=tmp_path_factory.mktemp("search"))
+    out = tmp_path_factory.mktemp("search")
+    plain = [item for item in INEQUALITIES if not item.threshold]
+    thresholds = [item for item in INEQUALITIES if item.threshold]
+    rows = run(FAMILIES[:2], inequalities=plain, effort=SMALL, out=out)
+    rows += run(FAMILIES[:1], inequalities=thresholds, effort=Effort(pools=4, starts=2, evaluations=250), out=out)
+    return sorted(rows, key=lambda row: INEQUALITIES.index(row.inequality))
 
 
 def test_no_statement_is_refuted(found: list[Row]) -> None:
@@ -42,7 +47,7 @@ def test_one_per_cent_too_large_is_refuted(found: list[Row]) -> None:
 
 
 def test_a_constant_that_is_not_attained_is_missed(found: list[Row]) -> None:
-    assert set(missed(found, 1e-12)) >= {"S3r", "S6*"}
+    assert set(missed(found, 1e-12)) >= {"S3r*", "S6*"}
 
 
 def test_files_give_the_same_verdicts(found: list[Row]) -> None:
