@@ -172,12 +172,11 @@ def refined_eigenvalue(point: Geometry, vector: Numbers, steps: int = 1) -> tupl
     v = _tangent(J, np.array([mpmath.mpf(float(x)) for x in vector.ravel()], dtype=object))
     for _ in range(steps):
         bordered = np.zeros((size + n, size + n), dtype=object)
-        bordered[:size, :size] = H - np.eye(size, dtype=object) * (v @ H @ v)
+        # Off by 20 digits: with an eigenvalue itself as the shift the system would be singular.
+        shift = v @ H @ v * (1 + mpmath.mpf(10) ** -20) + mpmath.mpf(10) ** -40
+        bordered[:size, :size] = H - np.eye(size, dtype=object) * shift
         bordered[:size, size:], bordered[size:, :size] = J.T, J
-        try:
-            v = _tangent(J, solve(bordered, np.concatenate([v, np.zeros(n, dtype=object)]))[:size])
-        except ZeroDivisionError:  # the shift is an eigenvalue to every digit
-            break
+        v = _tangent(J, solve(bordered, np.concatenate([v, np.zeros(n, dtype=object)]))[:size])
     quotient = v @ H @ v
     residual = _project(J, H @ v) - quotient * v
     return quotient, square_root((residual**2).sum() + mpmath.mpf(0))
