@@ -13,7 +13,8 @@ from .extrema import Extrema, extrema, interval
 from .family import Family
 from .geometry import Geometry, Numbers, geometry, inverse_diagonal, smallest_eigenvalue, spectrum, square_root
 
-RESOLVED = 1e-7
+RESOLVED = 1e-7  # of C, relative to the two terms that it is the difference of
+SMALLEST_EXCESS = 1e-9  # of F - F*, relative to F, whose rounding it contains
 LARGEST_SLOPE = 1e6  # beyond, float64 has too few digits left for a difference F - F*
 
 
@@ -63,7 +64,7 @@ def measured(
     family: Family, values: Sequence[float], X: Numbers, Z: Numbers, a: Numbers, flattest: Numbers,
     groups: tuple[int, ...] | None = None,
 ) -> Measured | None:  # fmt: skip
-    """Measure at features Z (m, n), floats; None where A1, A3 or S7's interval fails, or the gradient is rounding.
+    """Measure at features Z (m, n), floats; None where A1, A3 or S7's interval fails, or rounding is all there is.
 
     `groups`: sizes of the groups of equal units, where the smallest eigenvalue is wanted.
     """
@@ -73,12 +74,14 @@ def measured(
     point = geometry(X, a, table)
     if not is_resolved(point):
         return None
-    best = family.table(flattest, values)
+    difference = excess(point, family.table(flattest, values))
+    if not difference > SMALLEST_EXCESS * point.F:
+        return None
     found = _constants(family, values, point, Z, flattest)
     if found is None:
         return None
     smallest = None if groups is None else spectrum(point, groups)[0][0]
-    return Measured(point, Z, Data.of(point.G), flattest, excess(point, best), (a**2).min(), *found, smallest)
+    return Measured(point, Z, Data.of(point.G), flattest, difference, (a**2).min(), *found, smallest)
 
 
 def is_resolved(point: Geometry) -> bool:

@@ -63,8 +63,8 @@ def test_files_give_the_same_verdicts(found: list[Row]) -> None:
 
 def test_float64_is_near_fifty_digits(found: list[Row]) -> None:
     for row in found:
-        # F - F* at a distance of 1e-3 has lost half the digits or more.
-        assert float(row.replay.high) == pytest.approx(row.instance.ratio, rel=2e-3), row.inequality.name
+        # F - F* may be as small as 1e-9 F, with an error of 1e-15 F.
+        assert float(row.replay.high) == pytest.approx(row.instance.ratio, rel=1e-4), row.inequality.name
 
 
 def test_constants_of_a_replay_are_those_of_the_certificates(found: list[Row]) -> None:
