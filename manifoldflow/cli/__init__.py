@@ -11,11 +11,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import campaign, derive, flow, inspect, sgd, study, verify
+from . import campaign, derive, flow, inspect, search, sgd, study, verify
 from .options import INTERRUPTED
 
 REFUSED = 2
-COMMANDS = (verify, inspect, flow, sgd, study, campaign, derive)
+COMMANDS = (verify, inspect, flow, sgd, study, search, campaign, derive)
 """The commands in the order of --help; each module has `add(commands)`, which names its own `run(arguments)`."""
 
 

@@ -1,0 +1,67 @@
+"""The constants of an instance between proved ends: the interval of S7 by barriers, infima by branch and bound."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+
+from derivations import UnitFunction
+from manifoldflow.certificates.arithmetic import Float64Intervals
+from manifoldflow.certificates.barriers import barrier
+from manifoldflow.certificates.extrema import maximum_size, minimum
+from manifoldflow.certificates.quantities import Quantity, derivative, ratio, tilt
+from manifoldflow.codegen.lower import lower
+from manifoldflow.codegen.passes import check_program, drop_unused
+from manifoldflow.errors import CertificateError
+
+from . import extrema as fast
+from .family import Array
+from .geometry import Geometry
+from .instance import Instance
+from .measured import sharp_slope, stated_slope
+
+Ends = tuple[fast.Extrema, fast.Extrema]
+"""Lower and upper ends of every infimum."""
+
+
+def constants(instance: Instance, point: Geometry, Z: Array) -> tuple[Ends, Ends]:
+    """Enclosures of the constants over the interval of S7, and over that of S7*; `point` has mpmath's numbers.
+
+    Raises `CertificateError` where they cannot be enclosed.
+    """
+    stated = _enclosed(instance, Z, stated_slope(point))
+    return stated, _enclosed(instance, Z, sharp_slope(point, stated[0].rho1))
+
+
+def _enclosed(instance: Instance, Z: Array, slope: mpmath.mpf) -> Ends:
+    unit, arithmetic = instance.family.unit(instance.values), Float64Intervals()
+    limit = float(np.nextafter(float(slope), np.inf))
+    seen = fast.interval(instance.family, instance.values, Z, limit)
+    if seen is None:
+        raise CertificateError("phi' was not seen to exceed on both sides what F allows, so nothing confines z (S7).")
+    ends = [barrier(unit, start, end, limit, arithmetic) for start, end in zip((Z.min(), Z.max()), seen, strict=True)]
+    if ends[0] is None or ends[1] is None:
+        raise CertificateError(f"No point on both sides was found where phi' > {limit!r} is proved (S7).")
+    return _infima(unit, min(ends[0], float(Z.min())), max(ends[1], float(Z.max())), arithmetic)
+
+
+def _infima(unit: UnitFunction, low: float, high: float, arithmetic: Float64Intervals) -> Ends:
+    wanted = derivative(unit, 1), derivative(unit, 3), ratio(unit), product(unit)
+    rho1, rho2, quotient, both = (minimum(quantity, low, high, arithmetic).value for quantity in wanted)
+    if not (rho1.is_positive and rho2.is_positive):
+        raise CertificateError(f"A1 is not proved on [{low!r}, {high!r}]: rho1 = {rho1}, rho2 = {rho2}.")
+    size = maximum_size(tilt(unit), low, high, arithmetic).value
+    beta = (1 / mpmath.mpf(-size.low), 1 / mpmath.mpf(-size.high)) if size.high < 0.0 else (mpmath.mpf(0), mpmath.inf)
+    exact = [(mpmath.mpf(x.low), mpmath.mpf(x.high)) for x in (rho1, rho2, quotient, both)]
+    lower_end, upper_end = (fast.Extrema(exact[0][k], exact[1][k], beta[k], exact[2][k], exact[3][k]) for k in (0, 1))
+    return lower_end, upper_end
+
+
+def product(unit: UnitFunction) -> Quantity:
+    """phi' phi''', whose infimum is at least rho1 rho2."""
+    first, third = (unit.phi.diff(unit.z, order) for order in (1, 3))  # type: ignore[union-attr]
+    value = first * third
+    expressions = {"value": value, "slope": value.diff(unit.z)}
+    program = drop_unused(lower(expressions))
+    check_program(program, expressions, "lower")
+    return Quantity("phi' phi'''", program)
