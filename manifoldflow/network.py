@@ -136,7 +136,7 @@ class DiagonalLinearNetwork:
 
 
 @dataclass(frozen=True, eq=False)
-class FixedCoefficients(ReadOnlyArrays):
+class FixedCoefficients:
     """The network of a unit whose coefficients (m, n) are given, whatever the data: for data in other coordinates."""
 
     unit: UnitFunction

@@ -30,12 +30,16 @@ PUBLIC = (
     "derivations.report",
     "manifoldflow",
     "manifoldflow.certificates",
+    "manifoldflow.checks",
     "manifoldflow.codegen",
     "manifoldflow.datasets",
     "manifoldflow.errors",
+    "manifoldflow.interop",
     "manifoldflow.sgd",
     "verification",
+    "verification.campaign",
     "verification.report",
+    "verification.search",
 )
 """Modules whose `__all__` the interface page must describe."""
 

@@ -35,6 +35,7 @@ def objects():
         "unit": mf.UnitFunction("a*c**2*tanh(z) + c", own=("c",)),
         "network": network,
         "trained network": mf.TwoLayerNetwork("sinh(z)", width=4, output_weights="trained"),
+        "diagonal network": mf.DiagonalLinearNetwork(signed=True),
         "manifold": man,
         "reduced manifold": man.reduced,
         "kernel": man.kernel,
@@ -57,6 +58,7 @@ def objects():
         "constants": assumptions.constants(man, theta),
         "survey": certificates.survey(man, theta),
         "exact point": certificates.exact_zero_loss_point(man, theta),
+        "enclosed activation": certificates.enclose_activation(network.unit, (-1.0, 2.0)),
         "enclosed constants": certificates.enclose_constants(man, theta),
         "Hessian bound": certificates.hessian_lower_bound(man, best.x, 1e-9),
         "flattest enclosure": certificates.enclose_flattest_point(man, best.x),
@@ -78,8 +80,6 @@ def objects():
         "error": InputError("theta must be finite."),
     }
     found |= {f"activation {name}": unit for name, unit in _activations().items()}
-    if "DiagonalLinearNetwork" in mf.__all__:
-        found["diagonal network"] = mf.DiagonalLinearNetwork(signed=True)
     return found
 
 

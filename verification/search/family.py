@@ -89,7 +89,7 @@ class Family:
         return compile_program({str(order): self.phi.diff(z, order) for order in range(4)})
 
     def table(self, z: Array, values: Sequence[float]) -> Array:
-        """phi and its first three derivatives, (4, *z.shape), at coefficients with these values."""
+        """phi and its first three derivatives, 4 arrays of the shape of z, at coefficients with these values."""
         inputs = {"z": z} | {name: np.float64(value) for name, value in zip(self.names, values, strict=True)}
         with np.errstate(all="ignore"):
             outputs = evaluate(self.program, inputs)
