@@ -17,7 +17,7 @@ PACKAGES = ["derivations", "manifoldflow", "verification"]
 REQUIRED = [
     "numpy>=1.26",
     "scipy>=1.11",
-    "sympy>=1.12",
+    "sympy>=1.14",
     "autograd>=1.7",
     "numba>=0.61",
     "threadpoolctl>=3.1",
@@ -26,7 +26,7 @@ REQUIRED = [
     # source build would need Rust, so there every format but HTML is left.
     "math-core>=0.9; platform_machine in 'x86_64 AMD64 arm64 ARM64 aarch64'",
 ]
-REPORT = ["typst>=0.13", "mathra>=1.5"]  # derivations as PDF
+REPORT = ["typst>=0.15", "mathra>=1.5"]  # derivations as PDF
 TEST = [
     "nbformat>=5.10",
     "pytest>=8",

@@ -54,7 +54,8 @@ def gradient_flow_limit(manifold: ZeroLossManifold, theta: ArrayLike, rtol: floa
         raise InputError(f"rtol must be from {_FINEST:g} to 0.1; got {rtol:g}.")
     W = manifold.coordinates.reduce(start)
     tolerance = rtol * (1.0 + float(np.linalg.norm(W)))
-    W = _follow(manifold, W, tolerance)
+    with np.errstate(over="ignore", invalid="ignore"):  # a path that runs away ends as one that did not arrive
+        W = _follow(manifold, W, tolerance)
     failure = manifold.newton(W)
     if failure is not None:
         raise GeometryError(failure)

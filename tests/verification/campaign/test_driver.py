@@ -191,13 +191,14 @@ def test_arguments_outside_their_domain_are_refused(name: str, tmp_path: Path) -
 
 
 def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path) -> None:
+    before = multiprocessing.active_children()
     squares = [Call(f"{EXAMPLES}:square", {"x": x}) for x in range(30)]
     killed = Call(f"{EXAMPLES}:die", {"times": 1, "file": str(tmp_path / "deaths")})
     campaign = Campaign(calls=[*squares[:10], killed, *squares[10:]])
     assert run(campaign, tmp_path / "a.sqlite", processes=2).exit_code == 0
     assert (tmp_path / "deaths").read_text() == "x"
     assert {row.attempts for row in rows(tmp_path / "a.sqlite")} == {1}
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= set(before)
 
 
 def test_a_task_that_kills_every_worker_is_a_failure_and_takes_none_with_it(tmp_path: Path) -> None:
