@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .records import CaseReport, Verdict
+from .records import CaseReport, Status, Verdict
 from .results import VerificationReport
 
 _HEADER = (
@@ -50,16 +50,24 @@ def report_table(report: VerificationReport) -> str:
 
 def summary(report: VerificationReport) -> str:
     """How many verdicts there are of each kind."""
-    counts = [(report.count(status), words) for status, words in _WORDS]
-    return ", ".join(f"{count} {words[count > 1]}" for count, words in counts if count) or "none"
+    return ", ".join(counted(status, report.count(status)) for status in _WORDS if report.count(status)) or "none"
 
 
-_WORDS = (
-    ("holds", ("holds", "hold")),
-    ("fails", ("fails", "fail")),
-    ("does not apply", ("does not apply", "do not apply")),
-    ("inconclusive", ("is inconclusive", "are inconclusive")),
-)
+def counted(status: Status, count: int) -> str:
+    """How many verdicts there are of one kind.
+
+    >>> counted("holds", 1), counted("does not apply", 3)
+    ('1 holds', '3 do not apply')
+    """
+    return f"{count} {_WORDS[status][count > 1]}"
+
+
+_WORDS: dict[Status, tuple[str, str]] = {
+    "holds": ("holds", "hold"),
+    "fails": ("fails", "fail"),
+    "does not apply": ("does not apply", "do not apply"),
+    "inconclusive": ("is inconclusive", "are inconclusive"),
+}
 
 
 def case_table(case: CaseReport) -> str:

@@ -34,8 +34,16 @@ def mathml(latex: str, *, display: bool = False) -> str:
 
 
 def _spaced(markup: str) -> str:
-    """Room beside bars that stretch: browsers set them as narrow as they are drawn, and fractions would touch them."""
-    return markup.replace("<mo>|</mo>", '<mo lspace="0.12em" rspace="0.12em">|</mo>')
+    r"""Room beside bars that stretch, which fractions would touch; and under a root that of a capital letter.
+
+    Browsers set bars as narrow as they are drawn, and hang the smallest root sign from the top of what is under it, so
+    that over a low letter it would stand below the line.
+
+    >>> mathml(r"\sqrt{\mu}")
+    '<math><msqrt><mspace height="0.8em" depth="0.1em"/><mi>μ</mi></msqrt></math>'
+    """
+    bars = markup.replace("<mo>|</mo>", '<mo lspace="0.12em" rspace="0.12em">|</mo>')
+    return bars.replace("<msqrt>", '<msqrt><mspace height="0.8em" depth="0.1em"/>')
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ nav li.level2 { padding-left: 1rem; font-size: 13px; }
 main { grid-column: 2; padding: 2rem 1.25rem 5rem; min-width: 0; }
 @media (max-width: 75rem) {
   body { display: block; }
-  nav { position: static; max-height: none; max-width: 54rem; margin: 0 auto; }
+  nav { position: static; max-height: 40vh; max-width: 54rem; margin: 0 auto; border-bottom: 1px solid var(--line); }
   main { max-width: 54rem; margin: 0 auto; }
 }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; overflow-wrap: anywhere; }

@@ -9,6 +9,7 @@ import ast
 import importlib
 import io
 import os
+import re
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -54,11 +55,19 @@ def notation():
 
 
 def statements():
-    """Give what `verify` measures for each statement, and what it cannot see."""
+    """Give what `verify` cannot see of each statement, and which inequalities `search` tries to break."""
     from verification import STATEMENTS
+    from verification.search import INEQUALITIES
 
-    head = ["| | statement | what the measurement would not notice |", "|---|---|---|"]
-    return "\n".join(head + [f"| {s.id} | {s.title} ({s.source}) | {s.blind_spot} |" for s in STATEMENTS])
+    head = ["| | statement | what the measurement would not notice | searched |", "|---|---|---|---|"]
+    searched = {s.id: ", ".join(q.name for q in INEQUALITIES if belongs(q.name, s.id)) for s in STATEMENTS}
+    rows = [f"| {s.id} | {s.title} ({s.source}) | {s.blind_spot} | {searched[s.id]} |" for s in STATEMENTS]
+    return "\n".join(head + rows).replace("*", "\\*")
+
+
+def belongs(inequality, statement):
+    """Whether "S3r*" or "S10/S3" is about "S3" or "S10"."""
+    return re.match(r"S\d+", inequality).group() == statement
 
 
 def errors():

@@ -56,6 +56,6 @@ def _strip(rows: list[FlatRow]) -> Figure:
     axes.set_xlim(-1.2 * _EDGE, 1.2 * _EDGE)
     axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    axes.legend(fontsize=7.5)
+    axes.set_ylim(len(names) - 0.4, -0.6)  # room for whole marks on the first and the last line
+    axes.legend(fontsize=7.5, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(_COLOURS), borderaxespad=0.2)
     return figure

@@ -58,6 +58,15 @@ def header(title: str, command: str, lead: str) -> str:
     return f'<header><h1>{escape(title)}</h1>{shown}<p class="lead">{lead}</p></header>'
 
 
+def plural(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "case"), plural(4, "case")
+    ('1 case', '4 cases')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def plots(found: Iterable[tuple[str, str]]) -> str:
     """Plots side by side, each a caption and an SVG."""
     figures = "".join(f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" for caption, svg in found)

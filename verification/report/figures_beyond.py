@@ -13,8 +13,8 @@ from .axes import BLUE, GREEN, GREY, ORANGE, RED, logarithmic, new_axes
 def levels(case: CaseReport) -> tuple[str, Figure]:
     """Features of the units against k_i / a_j, on the curve of S10."""
     found = case.series["levels"]
-    figure, axes = new_axes("k_i / a_j", "feature z_ji", "Features where the flow stops")
-    axes.plot(found["grid"], found["inverse"], color=ORANGE, label="inverse of phi'', S10")
+    figure, axes = new_axes("$k_i / a_j$", "feature $z_{ji}$", "Features where the flow stops")
+    axes.plot(found["grid"], found["inverse"], color=ORANGE, label="inverse of $\\varphi''$, S10")
     level, feature = np.ravel(found["level"]), np.ravel(found["feature"])
     shown = np.unique(np.linspace(0, level.size - 1, 120).round().astype(int))
     axes.plot(level[shown], feature[shown], "o", color=BLUE, markersize=2.5, label="units and samples")
@@ -28,19 +28,24 @@ def curvatures(case: CaseReport) -> tuple[str, Figure]:
     figure, axes = new_axes("y / m of the sample", "curvature / 8 s", f"Rank-one point of {found['unit']}")
     labels, measured, predicted = (np.asarray(found[name]) for name in ("labels", "measured", "predicted"))
     order = np.argsort(labels)
-    axes.plot(labels[order], predicted[order], color=GREY, linewidth=1.0, label="phi' phi''', S11")
+    axes.plot(labels[order], predicted[order], color=GREY, linewidth=1.0, label=r"$\varphi'\varphi'''$, S11")
     low = measured < 0.0
-    axes.plot(labels[low], measured[low], "s", color=RED, markersize=4, label="measured, maximum")
-    axes.plot(labels[~low], measured[~low], "o", color=GREEN, markersize=4, label="measured, minimum")
+    for chosen, marker, colour, name in ((low, "s", RED, "maximum"), (~low, "o", GREEN, "minimum")):
+        if chosen.any():
+            axes.plot(labels[chosen], measured[chosen], marker, color=colour, markersize=4, label=name)
     axes.axhline(0.0, color=GREY, linewidth=0.7)
-    axes.legend(fontsize=7.5)
-    return "Curvature of F along moves of one sample's features, by differences of F; below 0 the rank-one point is a maximum.", figure
+    axes.margins(y=0.3)
+    axes.legend(fontsize=7.5, loc="upper center", ncols=3)
+    return (
+        "Curvature of F along moves of one sample's features, measured by differences of F (marks); below 0 the "
+        "rank-one point is a maximum."
+    ), figure
 
 
 def ranks(case: CaseReport) -> tuple[str, Figure]:
     """Singular values of the feature matrix at the flattest point, for dependent and independent samples."""
     found = case.series["ranks"]
-    figure, axes = new_axes("number", "singular value of Z", "Rank of the features at the flattest point")
+    figure, axes = new_axes("number of the singular value", "singular value of Z", "Rank of the features at the flattest point")
     for name, colour, marker in (("dependent", BLUE, "o"), ("independent", ORANGE, "s")):
         if name in found:
             values = np.asarray(found[name])

@@ -9,7 +9,7 @@ from verification.results import VerificationReport, versions
 from verification.statements import STATEMENTS
 from verification.tables import number, positive
 
-from .document import document, escape, header, table
+from .document import document, escape, header, plural, table
 from .sections import badge, section, tally
 from .svg import with_shared_glyphs
 
@@ -28,7 +28,8 @@ def _head(report: VerificationReport, command: str) -> str:
     shown = " ".join(tally(status, count) for status, count in counts if count)
     stopped = " The run was interrupted; what follows was finished before." if report.interrupted else ""
     proved = sum(found.proved for case in report.cases for found in case.certificates)
-    lead = f"{len(report.verdicts)} verdicts on {len(report.cases)} cases, and {proved} certificates. {shown}{stopped}"
+    proofs = f"{plural(proved, 'certificate')} proved." if proved else "No certificate."
+    lead = f"{plural(len(report.verdicts), 'verdict')} on {plural(len(report.cases), 'case')}. {shown} {proofs}{stopped}"
     return header("Verification of sharpness minimisation", command, lead)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape as _escape
 
 from verification.records import CaseReport, Check, Hypothesis, Statement, Status, Verdict
-from verification.tables import number
+from verification.tables import counted, number
 
 from .document import escape, plots
 from .figures import figures
@@ -25,9 +25,9 @@ def tally(status: Status, count: int) -> str:
     """How many verdicts there are of one kind.
 
     >>> tally("holds", 3)
-    '<span class="badge holds">&#10003; 3 holds</span>'
+    '<span class="badge holds">&#10003; 3 hold</span>'
     """
-    return f'<span class="badge {status.replace(" ", "-")}">{_SYMBOLS[status]} {count} {status}</span>'
+    return f'<span class="badge {status.replace(" ", "-")}">{_SYMBOLS[status]} {counted(status, count)}</span>'
 
 
 def section(statement: Statement, cases: tuple[CaseReport, ...]) -> str:

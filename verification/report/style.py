@@ -22,7 +22,7 @@ thead th { color: var(--soft); font-weight: 600; }
 .summary th[scope=row] { font-weight: 400; }
 .summary td { white-space: nowrap; }
 .checks { min-width: 720px; }
-.checks td:first-child { min-width: 15rem; }
+.checks td:first-child, .checks td:last-child { min-width: 15rem; }
 .checks td:nth-child(2), .checks td:nth-child(3), .checks td:nth-child(4), .checks td:nth-child(5) { white-space: nowrap; }
 .badge { display: inline-block; border-radius: 0.7rem; padding: 0.05rem 0.6rem; font-size: 0.85rem; font-weight: 600; white-space: nowrap; }
 .badge.holds { background: #d5efe4; color: #00573f; }

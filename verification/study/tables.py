@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -32,13 +33,14 @@ class Table:
     def markdown(self) -> str:
         r"""For a page.
 
-        >>> print(Table("t", "T", ("a",), (("|x|",),), "n").markdown())
+        >>> print(Table("t", "T", ("a",), (("|x|",), ("a*b*c",)), "n").markdown())
         | a |
         |---|
         | \|x\| |
+        | a\*b\*c |
         """
         lines = [self.header, *self.rows]
-        kept = [[cell.replace("|", "\\|").replace(" ± ", "\u00a0±\u00a0") for cell in line] for line in lines]
+        kept = [[_plain(cell).replace(" ± ", "\u00a0±\u00a0") for cell in line] for line in lines]
         shown = ["| " + " | ".join(line) + " |" for line in kept]
         return "\n".join([shown[0], "|" + "---|" * len(self.header), *shown[1:]])
 
@@ -52,6 +54,11 @@ class Table:
         """For a terminal."""
         lines = align([self.header, *self.rows], set(range(1, len(self.header) - 1)))
         return "\n".join([self.title, *lines, self.note])
+
+
+def _plain(cell: str) -> str:
+    """A cell whose signs are no mark-up: a * between two others would set a formula in italics."""
+    return re.sub(r"([|*])", r"\\\1", cell)
 
 
 def tables(study: Study) -> list[Table]:
