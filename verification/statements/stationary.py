@@ -92,7 +92,7 @@ def gradient_elsewhere(evidence: Evidence) -> Check:
         ">=",
         1.0,
         1e-9,
-        "rounding of two sums of m n terms",
+        "rounding of two sums of m n terms; that of the gradient itself is added to it",
         len(kept),
     )
 
@@ -105,8 +105,9 @@ def _ratio(evidence: Evidence, point: Point) -> float:
     bound = (
         np.sqrt(evidence.constants.mu) * np.abs(table[1]).min() * _disagreement(table[2], evidence.manifold.problem.s)
     )
-    resolved = point.gradient_norm > 1e4 * evidence.gradient_rounding(point.theta)
-    return float(point.gradient_norm / bound) if resolved and bound > 0.0 else float("nan")
+    rounding = evidence.gradient_rounding(point.theta)
+    resolved = point.gradient_norm > 1e4 * rounding
+    return float((point.gradient_norm + rounding) / bound) if resolved and bound > 0.0 else float("nan")
 
 
 def _disagreement(second: Array, s: Array) -> float:
