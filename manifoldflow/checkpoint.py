@@ -87,8 +87,12 @@ class Checkpoint:
 
     def _load(self, *names: str) -> dict[str, NDArray[Any]]:
         # Opened here: NumPy leaves a file open that is no archive.
-        with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in names or archive.files}
+        with self.path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise ValueError("it is no .npz archive")  # NumPy would advise to unpickle it
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                return {name: archive[name] for name in names or archive.files}
 
     def _recorded_arguments(self) -> dict[str, str]:
         try:

@@ -15,6 +15,8 @@ from .errors import InputError
 from .immutable import ReadOnlyArrays
 from .validation import Array, instance, positive_integer, real_array
 
+_WIDEST = 10**8
+
 
 @runtime_checkable
 class Network(Protocol):
@@ -63,7 +65,7 @@ class TwoLayerNetwork(ReadOnlyArrays):
         unit = self.unit if isinstance(self.unit, UnitFunction) else UnitFunction(self.unit)
         trained = isinstance(self.output_weights, str)
         weights = None if trained else self.output_weights
-        object.__setattr__(self, "width", positive_integer("width", self.width))
+        object.__setattr__(self, "width", _width(self.width))
         object.__setattr__(self, "unit", _with_trained_weight(unit, self.output_weights) if trained else unit)
         object.__setattr__(self, "output_weights", self._weights(weights))
 
@@ -158,6 +160,13 @@ class FixedCoefficients:
 
 SIGNED_SQUARES = UnitFunction("u**2 - v**2", own=("u", "v"))
 SQUARES = UnitFunction("v**2", own=("v",))
+
+
+def _width(value: Any) -> int:
+    width = positive_integer("width", value)
+    if width > _WIDEST:  # a slip, which would only be noticed when the memory is full
+        raise InputError(f"width must be at most {_WIDEST}: every unit takes some numbers a sample; got {width}.")
+    return width
 
 
 def _with_trained_weight(unit: UnitFunction, word: str) -> UnitFunction:
