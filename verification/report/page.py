@@ -29,7 +29,8 @@ def _head(report: VerificationReport, command: str) -> str:
     stopped = " The run was interrupted; what follows was finished before." if report.interrupted else ""
     proved = sum(found.proved for case in report.cases for found in case.certificates)
     lead = f"{len(report.verdicts)} verdicts on {len(report.cases)} cases, and {proved} certificates. {shown}{stopped}"
-    return header("Verification of sharpness minimisation", command, lead)
+    networks = dict.fromkeys(case.facts["network"] for case in report.cases if "network" in case.facts)
+    return header(": ".join(["Verification of sharpness minimisation", *networks]), command, lead)
 
 
 def _glance(report: VerificationReport) -> str:
