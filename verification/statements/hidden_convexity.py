@@ -18,7 +18,8 @@ TOLERANCE = 1e-4
 
 def measure(evidence: Evidence) -> Measurement:
     """The global inequality, the exponential bound, strict convexity on segments, and the flattest point."""
-    checks, notes = [convex_segments(evidence)], ()
+    checks: list[Check] = [convex_segments(evidence)]
+    notes: tuple[str, ...] = ()
     if not {"A1", "A2"} & set(evidence.constants.failing):
         inequality, notes = global_inequality(evidence)
         checks = [inequality, exponential(evidence), *checks, flattest(evidence)]
