@@ -3,10 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,14 +11,12 @@ import manifoldflow as mf
 from manifoldflow import cli
 from manifoldflow.cli import options
 from manifoldflow.flow import METHODS
-from tests.manifoldflow.conftest import hear_ctrl_c
+from tests.manifoldflow.conftest import Terminal, start_command, wait_until_written
 from verification import networks
 from verification.commands.flow import METHOD, flow
 from verification.evidence import RTOL, Evidence
 from verification.progress import ProgressLine, reached
 from verification.records import Case
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def numbers_of(capsys, *given):
@@ -80,20 +74,6 @@ def test_units_without_constants_have_a_flow_too(capsys):
 # --- progress, Ctrl-C, kill -----------------------------------------------------------------------
 
 
-class Terminal:
-    def __init__(self):
-        self.written = ""
-
-    def isatty(self):
-        return True
-
-    def write(self, text):
-        self.written += text
-
-    def flush(self):
-        pass
-
-
 def test_progress_is_a_line_that_says_how_far_the_flow_is():
     case = Case(mf.datasets.synthetic(n=3, d=6), "z**3 + z", width=4)
     line = ProgressLine(Terminal(), seconds=0.0)
@@ -116,20 +96,8 @@ OPTIONS = ["--data", "digits", "--width", "10", "--t-end", "1e9"]  # some second
 
 
 def start(out, checkpoint):
-    saved = ["--checkpoint", str(checkpoint), "--checkpoint-seconds", "1e-9"]
-    command = [sys.executable, "-m", "manifoldflow", "flow", *OPTIONS, "--out", str(out), *saved]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
-    )
-
-
-def wait_until_written(path, process, after=0):
-    for _ in range(30_000):
-        if path.exists() and path.stat().st_mtime_ns != after:
-            return
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.002)
-    raise AssertionError(f"{path} was not written.")
+    saved = ["--checkpoint", checkpoint, "--checkpoint-seconds", "1e-9"]
+    return start_command("flow", *OPTIONS, "--out", out, *saved)
 
 
 def recorded(out):
