@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -100,5 +101,6 @@ def test_kill_9_of_the_driver_ends_its_workers(tmp_path: Path) -> None:
         driver.send_signal(signal.SIGKILL)
         wait_for(lambda: not any(map(is_alive, workers)))
     finally:
-        driver.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(driver.pid, signal.SIGKILL)  # its workers too, should they live on
         driver.communicate()
