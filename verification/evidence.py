@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from manifoldflow.assumptions import Constants
 from manifoldflow.certificates import ConstantsEnclosure, NegativeCurvature, Survey, negative_curvature, survey
 from manifoldflow.errors import AssumptionWarning, GeometryError
 from manifoldflow.flow import FlowSolution
+from manifoldflow.integration import FlowProgress
 
 from . import problems
 from .errors import NotStatedError
@@ -32,6 +36,24 @@ RANDOM_SCALES = (0.5, 1.0, 1.0, 1.5, 2.0, 3.0) * 4
 FLOW_SAMPLES = 40
 
 
+@dataclass(frozen=True)
+class FlowOptions:
+    """How the flow of a case is integrated: options of `sharpness_flow`; as they are by default, for verdicts.
+
+    `keeps_part`: after Ctrl-C there is the part that was integrated; otherwise Ctrl-C is passed on, since a verdict on
+    half a flow is none.
+    """
+
+    t_end: float = np.inf
+    rtol: float = RTOL
+    method: str = "implicit"
+    max_steps: int = MAX_FLOW_STEPS
+    checkpoint: Path | None = None
+    checkpoint_seconds: float = 60.0
+    callback: Callable[[FlowProgress], object] | None = None
+    keeps_part: bool = False
+
+
 class Evidence:
     """Shared results of one case; `replaced` gives a copy with some of them exchanged.
 
@@ -40,12 +62,12 @@ class Evidence:
     ('stationary', 6.0)
     """
 
-    def __init__(self, case: Case) -> None:
-        self.case = case
+    def __init__(self, case: Case, flow_options: FlowOptions | None = None) -> None:
+        self.case, self.flow_options = case, flow_options or FlowOptions()
 
     def replaced(self, **results: Any) -> Evidence:
         """A copy in which the named results have other values: what would the verdicts be then?"""
-        copy = Evidence(self.case)
+        copy = Evidence(self.case, self.flow_options)
         copy.__dict__.update(self.__dict__)
         unknown = [name for name in results if not isinstance(getattr(Evidence, name, None), cached_property)]
         if unknown:
@@ -73,6 +95,11 @@ class Evidence:
     def has_unit_weights(self) -> bool:
         """Are the units plain and all output weights 1, the paper's case?"""
         return self.is_plain and bool((self.manifold.a == 1.0).all())
+
+    @property
+    def has_features(self) -> bool:
+        """Do the units meet weights, so that there are pre-activations? Those of a diagonal linear network do not."""
+        return self.manifold.coordinates.rank > 0
 
     @cached_property
     def start(self) -> Array:
@@ -102,12 +129,18 @@ class Evidence:
 
     @cached_property
     def flow(self) -> FlowSolution:
-        """The flow from `start` to stationarity (or to the largest number of steps)."""
+        """The flow from `start` to stationarity (to the end that was asked for, or the largest number of steps)."""
+        asked = self.flow_options
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AssumptionWarning)  # the hypotheses of each verdict say it
-            return mf.sharpness_flow(
-                self.manifold, self.start, method="implicit", rtol=RTOL, atol=ATOL, max_steps=MAX_FLOW_STEPS
-            )
+            found = mf.sharpness_flow(
+                self.manifold, self.start, (0.0, asked.t_end), method=asked.method, rtol=asked.rtol, atol=ATOL,
+                max_steps=asked.max_steps, callback=asked.callback, checkpoint=asked.checkpoint,
+                checkpoint_interval=asked.checkpoint_seconds,
+            )  # fmt: skip
+        if found.status == "interrupted" and not asked.keeps_part:
+            raise KeyboardInterrupt
+        return found
 
     @property
     def settled(self) -> bool:

@@ -13,15 +13,18 @@ from manifoldflow.errors import ManifoldflowError
 from .errors import NotStatedError
 from .evidence import Evidence
 from .feature_moves import curvatures
+from .networks import title
 from .points import Array
 from .statements import signed_weights
 
 SERIES_POINTS = 160
+_OF_ANY_UNIT = ("noise", "speeds")  # the others are about units a*phi(z)
 
 
 def facts(evidence: Evidence) -> dict[str, Any]:
     """Sizes, constants and the flow's outcome, as plain numbers; only units a*phi(z) have constants of S7."""
     case, flow, a = evidence.case, evidence.flow, evidence.manifold.a
+    mu, s_min = _gram(evidence)
     return {
         "data": case.data.name,
         "source": case.data.source,
@@ -31,9 +34,10 @@ def facts(evidence: Evidence) -> dict[str, Any]:
         "width": evidence.manifold.m,
         "weights": [float(a.min()), float(a.max())],
         "seed": case.seed,
-        "mu": evidence.manifold.mu,
-        "s_min": evidence.manifold.s_min,
+        "mu": mu,
+        "s_min": s_min,
         **(_constants(evidence) if evidence.is_plain else {}),
+        **({"network": title(case.network)} if title(case.network) else {}),
         "flow": {
             "status": flow.status,
             "steps": int(flow.t.size - 1),
@@ -43,6 +47,15 @@ def facts(evidence: Evidence) -> dict[str, Any]:
             "gradient_norm_end": float(flow.gradient_norm[-1]),
         },
     }
+
+
+def _gram(evidence: Evidence) -> tuple[float, float]:
+    """mu and s_min, of the samples themselves where the units do not meet them as inputs."""
+    if evidence.has_features:
+        return evidence.manifold.mu, evidence.manifold.s_min
+    X = evidence.case.data.X
+    smallest = float(np.linalg.svd(X, compute_uv=False)[-1]) if len(X) <= X.shape[1] else 0.0
+    return smallest**2, float(np.sum(X * X, axis=1).min())
 
 
 def _constants(evidence: Evidence) -> dict[str, Any]:
@@ -73,7 +86,7 @@ def series(evidence: Evidence, names: Sequence[str] = ("region", "noise", "minim
     is left out.
     """
     found: dict[str, Any] = {"flow": _flow(evidence)}
-    for name in names:
+    for name in names if evidence.is_plain else [name for name in names if name in _OF_ANY_UNIT]:
         try:
             found[name] = _MAKERS[name](evidence)
         except (NotStatedError, ManifoldflowError):
@@ -84,13 +97,14 @@ def series(evidence: Evidence, names: Sequence[str] = ("region", "noise", "minim
 def _flow(evidence: Evidence) -> dict[str, Array]:
     flow = evidence.flow
     chosen = np.unique(np.linspace(0, flow.t.size - 1, SERIES_POINTS).round().astype(int))
-    values = np.linalg.svd(evidence.features[chosen], compute_uv=False)
-    return {
+    found = {
         "t": flow.t[chosen],
         "sharpness": flow.sharpness[chosen],
         "gradient_norm": flow.gradient_norm[chosen],
-        "singular_values": values[:, :6],
     }
+    if evidence.has_features:
+        found["singular_values"] = np.linalg.svd(evidence.features[chosen], compute_uv=False)[:, :6]
+    return found
 
 
 def _minimum(evidence: Evidence) -> dict[str, float]:

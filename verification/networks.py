@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 import manifoldflow as mf
-from manifoldflow.network import Network
+from manifoldflow.network import SIGNED_SQUARES, SQUARES, Network
 from manifoldflow.validation import Array
 
 if TYPE_CHECKING:
@@ -27,6 +28,36 @@ def two_layer(case: Case) -> Network:
     """
     unit = mf.UnitFunction(case.activation, own=case.own)
     return mf.TwoLayerNetwork(unit, width=case.width, output_weights=_weights(case))
+
+
+def diagonal(case: Case) -> Network:
+    """f = X (u^2 - v^2), a unit a column of the data: nothing of the case but its data has a meaning for it."""
+    del case
+    return mf.DiagonalLinearNetwork(signed=True)
+
+
+def squares(case: Case) -> Network:
+    """f = X v^2, a unit a column of the data."""
+    del case
+    return mf.DiagonalLinearNetwork(signed=False)
+
+
+NETWORKS: dict[str, Callable[[Case], Network]] = {"two-layer": two_layer, "diagonal": diagonal, "squares": squares}
+"""The networks that a command or a campaign can name."""
+
+UNITS = {"diagonal": SIGNED_SQUARES.formula, "squares": SQUARES.formula}
+"""Those whose units are given with their name: an activation, a width, own parameters and output weights have no
+meaning for them.
+"""
+
+
+def title(network: Callable[[Case], Network]) -> str:
+    """What the name of a case says of a network whose units are given with its name; "" for others.
+
+    >>> title(squares), title(two_layer)
+    ('diagonal linear network v**2', '')
+    """
+    return next((f"diagonal linear network {unit}" for word, unit in UNITS.items() if NETWORKS[word] is network), "")
 
 
 def _weights(case: Case) -> Array | str | None:

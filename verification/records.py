@@ -13,7 +13,7 @@ from manifoldflow.errors import ManifoldflowError
 from manifoldflow.network import Network
 
 from .errors import NotStatedError
-from .networks import two_layer
+from .networks import title, two_layer
 
 if TYPE_CHECKING:
     from .evidence import Evidence
@@ -31,7 +31,7 @@ class Case:
     `own` names the unit's own trained scalars; `output_weights` are `width` numbers, "signed" (drawn from the seed),
     "trained", or None for ones. `network` makes the network from the case: a function of a module or a
     `functools.partial` of one, so that a case can be sent to another process; networks that are not of two layers
-    come in here.
+    come in here. `verification.make_cases` makes those of a diagonal linear network, whose units are the columns.
 
     >>> import manifoldflow as mf
     >>> Case(mf.datasets.synthetic(n=3, d=5), "sinh(z)", width=4).name
@@ -50,7 +50,10 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Data set, activation and what is not usual, for tables."""
+        """Data set, activation and what is not usual, for tables; the network where it has units of its own."""
+        special = title(self.network)
+        if special:
+            return f"{self.data.name}, {special}"
         weights = "given" if isinstance(self.output_weights, tuple) else self.output_weights
         own = [f"own {' '.join(self.own)}"] if self.own else []
         return ", ".join([self.data.name, self.activation, *own, *([f"{weights} weights"] if weights else [])])

@@ -22,6 +22,7 @@ from .evidence import Evidence
 from .records import Case, CaseReport, Statement, Verdict
 from .results import VerificationReport
 from .statements import STATEMENTS
+from .workers import end_with_driver
 
 Progress = Callable[[str], None]
 Outcome = tuple[dict[int, CaseReport], bool]  # reports by number of the case, and whether Ctrl-C was pressed
@@ -154,8 +155,11 @@ def _side_by_side(cases: list[Case], names: tuple[str, ...], progress: Progress,
 
 
 def _start_worker(lines: SimpleQueue[str]) -> None:
-    """In a worker: where its progress goes. Ctrl-C, which the whole terminal gets, ends it without a word."""
+    """In a worker: where its progress goes. Ctrl-C, which the whole terminal gets, ends it without a word, and so does
+    the end of the process that started it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with_driver()
     _WORKER["lines"] = lines
 
 

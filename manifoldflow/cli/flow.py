@@ -6,7 +6,20 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import add_command, add_network, add_problem, make_case, show
+from .options import (
+    add_checkpoint,
+    add_command,
+    add_network,
+    add_problem,
+    interrupted,
+    make_case,
+    progress_line,
+    show,
+)
+from .values import positive
+
+# As in `manifoldflow.flow`, which --help does not load; a test compares.
+METHODS = ("auto", "explicit", "implicit")
 
 EXAMPLE = """\
 manifoldflow flow --data mine.npz --activation "sinh(z)" --out flow
@@ -19,11 +32,30 @@ def add(commands: Any) -> None:
     command = add_command(commands, "flow", "follow the sharpness flow to a stationary point", run, EXAMPLE)
     add_problem(command)
     add_network(command)
+    command.add_argument("--t-end", type=positive, metavar="T", help="flow time to stop at (default: none)")
+    command.add_argument(
+        "--rtol", type=positive, default=1e-8, metavar="R", help="relative tolerance of a step (default: 1e-8)"
+    )
+    command.add_argument(
+        "--method",
+        choices=METHODS,
+        default="implicit",
+        help="implicit, for stiff data and to the stationary point (default), explicit, or auto: by measured stiffness",
+    )
+    add_checkpoint(command)
     command.add_argument("--out", type=Path, metavar="DIR", help="write flow.npz and plots there")
+    command.add_argument("--quiet", action="store_true", help="no progress on stderr, where that is a terminal")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The flow to stationarity."""
-    from verification.commands.flow import flow
+    """The flow to stationarity or to its end; 130 where Ctrl-C cut it short, with what there is."""
+    from verification.commands.flow import Settings, flow
 
-    return show(arguments, *flow(make_case(arguments), arguments.out))
+    names = ("t_end", "rtol", "method", "checkpoint", "checkpoint_seconds")
+    settings = Settings(**{name: getattr(arguments, name) for name in names})
+    with progress_line(arguments.quiet) as progress:
+        text, numbers = flow(make_case(arguments), arguments.out, settings, progress)
+    show(arguments, text, numbers)
+    if numbers["status"] == "interrupted":
+        return interrupted(arguments, f"{numbers['steps']} steps, at t = {numbers['end_time']:.4g}")
+    return 0

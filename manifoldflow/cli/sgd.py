@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from .options import INTERRUPTED, add_command, add_network, add_problem, command_line, make_case, progress_line, show
+from .options import (
+    add_checkpoint,
+    add_command,
+    add_network,
+    add_problem,
+    command_line,
+    interrupted,
+    make_case,
+    progress_line,
+    show,
+)
 from .values import batch, count, positive, share, step_size
 
 # As in `manifoldflow.sgd`, which --help does not load; a test compares.
@@ -31,15 +40,7 @@ def add(commands: Any) -> None:
     _add_scheme(command)
     command.add_argument("--steps", type=count, default=200_000, metavar="K", help="default: 200000")
     command.add_argument("--runs", type=count, default=2, metavar="R", help="independent runs (default: 2)")
-    command.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="save to this .npz file, and continue from it where it exists: the same bits, also after a kill",
-    )
-    command.add_argument(
-        "--checkpoint-seconds", type=positive, default=60.0, metavar="S", help="time between saves (default: 60)"
-    )
+    add_checkpoint(command)
     command.add_argument("--out", type=Path, metavar="DIR", help="write sgd.html, sgd.npz and sgd.svg there")
     command.add_argument("--quiet", action="store_true", help="no progress on stderr, where that is a terminal")
 
@@ -84,8 +85,5 @@ def run(arguments: argparse.Namespace) -> int:
         )
     show(arguments, text, numbers)
     if numbers["status"] == "interrupted":
-        again = f"; the same command continues it from {arguments.checkpoint}" if arguments.checkpoint else ""
-        message = f"interrupted after {numbers['steps']} of {arguments.steps} steps{again}."
-        print(f"manifoldflow sgd: {message}", file=sys.stderr)
-        return INTERRUPTED
+        return interrupted(arguments, f"{numbers['steps']} of {arguments.steps} steps")
     return 0

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .options import add_command, add_problem, command_line, progress_line, report_progress
+from .options import add_command, add_problem, add_units, command_line, make_cases, progress_line, report_progress
 
 EXAMPLE = """\
 manifoldflow study --data synthetic --parts order --out study
@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
     text = "measure how SGD approaches the flow (S9), and larger steps (S14)"
     command = add_command(commands, "study", text, run, EXAMPLE)
     add_problem(command, data=None)
+    add_units(command)
     command.add_argument(
         "--full", action="store_true", help="the sizes of docs/study.md, some ten minutes; otherwise about one"
     )
@@ -34,15 +35,9 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """The study of S9 and S14: tables, plots, numbers."""
-    from verification import cases
     from verification.commands import study
 
-    problems = cases.make_cases(
-        ("synthetic", "digits") if arguments.data is None else (arguments.data,),
-        (arguments.activation,),
-        arguments.width,
-        arguments.seed,
-    )
+    problems = make_cases(arguments, ("synthetic", "digits"))
     command = command_line(arguments, ("parts",)) + (" --full" if arguments.full else "")
     with progress_line(arguments.quiet) as progress:
         report = report_progress(arguments.quiet) or (lambda line: None)

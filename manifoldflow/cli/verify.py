@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import add_command, add_network, add_problem, command_line, report_progress
+from .options import add_command, add_network, add_problem, command_line, make_cases, report_progress
 from .values import natural
 
 if TYPE_CHECKING:
@@ -51,14 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from verification.tables import report_table
 
     chosen = statement_ids(arguments.statements)
-    problems = cases.make_cases(
-        cases.DEFAULT_DATA if arguments.data is None else (arguments.data,),
-        cases.DEFAULT_ACTIVATIONS if arguments.activation is None else (arguments.activation,),
-        arguments.width,
-        arguments.seed,
-        arguments.own,
-        arguments.output_weights,
-    )
+    problems = make_cases(arguments, cases.DEFAULT_DATA, cases.DEFAULT_ACTIVATIONS)
     report = verify(problems, chosen, progress=report_progress(arguments.quiet), processes=arguments.processes)
     text = report.to_json(command_line(arguments)) if arguments.json else report_table(report)
     print(text)

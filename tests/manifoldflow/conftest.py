@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -144,6 +145,40 @@ def digits_run():
 def hear_ctrl_c():
     """Before a child starts: a suite that runs in the background of a shell has SIGINT ignored, and passes that on."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start_command(*arguments):
+    """The command in a process of its own, which Ctrl-C can be sent to."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "manifoldflow", *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
+    )  # fmt: skip
+
+
+def wait_until_written(path, process, after=0):
+    """Until a file is there that was written at another time."""
+    for _ in range(60_000):
+        if path.exists() and path.stat().st_mtime_ns != after:
+            return
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.002)
+    raise AssertionError(f"{path} was not written.")
+
+
+class Terminal:
+    """A stream that may be a terminal, and what was written to it."""
+
+    def __init__(self, is_one=True):
+        self.is_one, self.written = is_one, ""
+
+    def isatty(self):
+        return self.is_one
+
+    def write(self, text):
+        self.written += text
+
+    def flush(self):
+        pass
 
 
 def run_python(code, *arguments, **environment):

@@ -61,7 +61,7 @@ def test_verify_prints_json(data_file: str, tmp_path: Path, capsys: pytest.Captu
     options = ["--activation", "sinh(z)", "--statements", "S7", "--json", "--out", str(tmp_path), "--processes", "0"]
     assert cli.main(small("verify", data_file, *options)) == 0
     content = json.loads(capsys.readouterr().out)
-    assert content["command"].endswith("--activation 'sinh(z)' --width 4 --seed 0 --statements S7")
+    assert content["command"].endswith("--activation='sinh(z)' --width=4 --seed=0 --statements=S7")
 
 
 def test_verify_interrupted(data_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

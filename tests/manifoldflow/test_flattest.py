@@ -415,3 +415,27 @@ def test_a_manifold_of_points_has_isolated_minima():
 def test_bad_options(cubic, option, value, text):
     with pytest.raises(InputError, match=text):
         mf.flattest_point(cubic.man, **{option: value})
+
+
+@pytest.mark.parametrize("formula", ["z**3 + z", "z**3 + z + 1e-9*erf(1e5*(z - 0.1234567))"])
+def test_what_a_grid_saw_is_said_to_be_seen_on_a_grid(formula):
+    # The second has a dip of phi''' that is 1e-5 wide and that no grid of ours sees; both rest on the same evidence.
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork(formula, width=2), np.eye(2), [3.0, 1.0])
+    found = mf.flattest_point(man)
+    assert (found.is_global, found.evidence) == (True, "grid")
+    assert "seen on a grid" in found.message
+
+
+def test_nothing_global_is_claimed_across_a_pole():
+    # log(z) + z**3 is real for z > 0 only, but its derivatives are finite below too, and phi' is 0 there.
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("log(z) + z**3", width=2), np.eye(2), [3.0, 1.0])
+    found = mf.flattest_point(man, n_starts=2)
+    assert (found.is_global, found.evidence) == (False, None)
+    assert "A local statement" in found.message
+
+
+def test_the_evidence_of_other_models():
+    X, y = np.random.default_rng(0).normal(size=(3, 5)), np.ones(3)
+    assert mf.flattest_point(mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, y)).evidence == "dual"
+    constant = mf.flattest_point(mf.ZeroLossManifold(mf.TwoLayerNetwork("z**2", width=2), X, y))
+    assert (constant.evidence, "seen on a grid" in constant.message) == ("grid", True)

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import manifoldflow as mf
 from manifoldflow import cli
 from manifoldflow.sgd.noise import _KINDS, SAMPLINGS
 from manifoldflow.sgd.step_size import SCHEDULES
-from tests.manifoldflow.conftest import hear_ctrl_c
+from tests.manifoldflow.conftest import Terminal, start_command, wait_until_written
 from verification.commands.sgd import RECORDS, Settings, sgd
 from verification.progress import ProgressLine
 from verification.records import Case
@@ -133,20 +131,6 @@ def test_a_batch_that_does_not_fit_is_refused_in_one_line(capsys):
 # --- progress, Ctrl-C, kill -----------------------------------------------------------------------
 
 
-class Terminal:
-    def __init__(self, is_one):
-        self.is_one, self.written = is_one, ""
-
-    def isatty(self):
-        return self.is_one
-
-    def write(self, text):
-        self.written += text
-
-    def flush(self):
-        pass
-
-
 def test_progress_is_a_line_on_a_terminal_and_nothing_elsewhere(cubic):
     assert ProgressLine.of(Terminal(False)) is None
     terminal = Terminal(True)
@@ -166,20 +150,8 @@ OPTIONS = ["--data", "synthetic", "--width", "4", "--steps", "20000000", "--nois
 
 
 def start(out, checkpoint=None):
-    saved = [] if checkpoint is None else ["--checkpoint", str(checkpoint), "--checkpoint-seconds", "1e-9"]
-    command = [sys.executable, "-m", "manifoldflow", "sgd", *OPTIONS, "--out", str(out), *saved]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
-    )
-
-
-def wait_for(path, process):
-    for _ in range(6000):
-        if path.exists():
-            return
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.02)
-    raise AssertionError(f"{path} was not written.")
+    saved = [] if checkpoint is None else ["--checkpoint", checkpoint, "--checkpoint-seconds", "1e-9"]
+    return start_command("sgd", *OPTIONS, "--out", out, *saved)
 
 
 def recorded(out):
@@ -191,7 +163,7 @@ def test_killed_interrupted_and_resumed_runs_have_the_same_bits(tmp_path):
     assert cli.main(["sgd", *OPTIONS, "--out", str(tmp_path / "whole")]) == 0
     checkpoint, out = tmp_path / "run.npz", tmp_path / "out"
     killed = start(out, checkpoint)
-    wait_for(checkpoint, killed)
+    wait_until_written(checkpoint, killed)
     killed.kill()
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL

@@ -1,14 +1,19 @@
 """Cases beyond the paper's: every statement says whether it applies, and nothing raises."""
 
+import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import manifoldflow as mf
+from manifoldflow import cli
+from manifoldflow.cli import options
 from manifoldflow.errors import InputError
-from verification import STATEMENTS, Case, Evidence, make_cases, problems, verify
+from verification import STATEMENTS, Case, Evidence, make_cases, networks, problems, verify
 from verification.commands.inspect import inspect
 from verification.points import activation_table, minimising_features
 
@@ -94,3 +99,95 @@ def test_no_problem_can_be_made_of_one_sample() -> None:
 def test_cases_take_own_parameters_and_weights() -> None:
     (case,) = make_cases(("synthetic",), ("c*tanh(z)",), 4, 1, ("c",), None)
     assert (case.own, case.name) == (("c",), "synthetic, c*tanh(z), own c")
+
+
+# --- diagonal linear networks ----------------------------------------------------------------------
+
+
+def sparse_target(signed: bool) -> mf.datasets.DataSet:
+    """Two of 14 features are used, fewer than there are samples: the flow ends where J J^T is singular."""
+    X = np.random.default_rng(5).normal(size=(6, 14))
+    w = np.zeros(14)
+    w[[3, 8]] = 1.0, -1.0 if signed else 1.0
+    return mf.datasets.DataSet("sparse", X, X @ w, "made up")
+
+
+def diagonal_case(network: str) -> Case:
+    return Case(sparse_target(network == "diagonal"), networks.UNITS[network], 14, network=networks.NETWORKS[network])
+
+
+@pytest.fixture(scope="module", params=list(networks.UNITS))
+def diagonal(request: pytest.FixtureRequest) -> Evidence:
+    return Evidence(diagonal_case(request.param))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_diagonal_networks_with_sparse_targets(diagonal: Evidence, name: str) -> None:
+    assert diagonal.flow.status in ("singular", "stationary")
+    verdict = statement(name).check(diagonal)
+    assert verdict.status == ("holds" if name in ANY_UNIT else "does not apply"), verdict
+    assert verdict.status == "holds" or "units a*phi(z)" in verdict.reason
+
+
+def test_the_flow_of_a_sparse_target_does_end_at_a_singular_point() -> None:
+    """Otherwise the test above would show nothing about such points; the limit is the linear program's."""
+    evidence = Evidence(diagonal_case("squares"))
+    assert evidence.flow.status == "singular"
+    assert evidence.flow.condition > 1e10
+    assert evidence.flow.sharpness[-1] == pytest.approx(evidence.flattest.fun, rel=1e-6)
+
+
+@pytest.mark.parametrize("network", list(networks.UNITS))
+def test_the_report_says_which_network_it_is_about(network: str, tmp_path: Path, capsys: Any) -> None:
+    mf.datasets.save(sparse_target(network == "diagonal"), tmp_path / "sparse.npz")
+    problem = [f"--data={tmp_path / 'sparse.npz'}", f"--network={network}"]
+    given = ["verify", *problem, "--statements=S1,S8,S10,S12", "--processes=0", f"--out={tmp_path}", "--quiet"]
+    assert cli.main(given) == 0
+    title = f"diagonal linear network {networks.UNITS[network]}"
+    assert f"sparse, {title}: n = 6, d = 14, m = 14" in capsys.readouterr().out
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert f"<h1>Verification of sharpness minimisation: {title}</h1>" in page
+    assert " ".join(["manifoldflow verify", *problem, "--seed=0", "--statements=S1,S8,S10,S12"]) in page
+    again = json.loads((tmp_path / "verification.json").read_text())["cases"][0]
+    X = sparse_target(signed=True).X
+    assert again["facts"]["mu"] == pytest.approx(np.linalg.eigvalsh(X @ X.T)[0])
+    assert cli.main(["flow", *problem, f"--out={tmp_path / 'flow'}"]) == 0
+    assert "sv2/sv1" not in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "flow").iterdir()} == {"flow.npz", "sharpness.svg"}
+    assert cli.main(["sgd", *problem, "--steps=500", f"--out={tmp_path / 'sgd'}"]) == 0
+    text = capsys.readouterr().out
+    assert "nan" not in text
+    assert "sv2/sv1" not in text
+    assert cli.main(["inspect", *problem, "--json"]) == 0
+    statements = json.loads(capsys.readouterr().out)["statements"]
+    assert {name for name, item in statements.items() if item["applies"]} == ANY_UNIT
+    assert statements["S11"]["missing"] == ["units a*phi(z)"]
+
+
+@pytest.mark.parametrize(
+    "option", ["--activation=z", "--width=10", "--own=c", "--output-weights=signed", "--width=10 --activation=z"]
+)
+def test_options_without_a_meaning_are_refused(option: str, capsys: Any) -> None:
+    for command in ("verify", "inspect", "flow", "sgd"):
+        assert cli.main([command, "--network=diagonal", *option.split()]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith(f"manifoldflow {command}: {option.split('=')[0]}")
+        assert "no meaning with --network diagonal" in message
+
+
+def test_labels_that_no_squares_give_are_refused(capsys: Any) -> None:
+    assert cli.main(["verify", "--network=squares", "--data=digits", "--quiet", "--processes=0"]) == 2
+    assert "no w = v^2 >= 0" in capsys.readouterr().err
+
+
+def test_an_unknown_network_is_refused() -> None:
+    with pytest.raises(InputError, match=r"network.*'cubic'"):
+        make_cases(network="cubic")
+
+
+def test_the_printed_command_of_a_two_layer_network_names_what_it_did_before() -> None:
+    given = cli.parser().parse_args(["sgd", "--width", "4", "--output-weights=-1,1,1,1"])
+    command = options.command_line(given, ())
+    assert command == (
+        "manifoldflow sgd --data=digits --activation='z**3 + z' --output-weights=-1.0,1.0,1.0,1.0 --width=4 --seed=0"
+    )

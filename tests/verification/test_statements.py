@@ -10,6 +10,7 @@ from scipy.optimize import OptimizeResult
 
 import manifoldflow as mf
 from verification import STATEMENTS, Case, Evidence, Verdict
+from verification.statements import distance
 
 Judge = Callable[[str, Evidence], Verdict]
 NAMES = [statement.id for statement in STATEMENTS]
@@ -106,9 +107,18 @@ def leaving(evidence: Evidence) -> dict[str, Any]:
     return {"flow": replace(evidence.flow, gradient_norm=norms)}
 
 
-def wrong_constants_of_points(evidence: Evidence) -> dict[str, Any]:
+def lost_gradient(evidence: Evidence) -> dict[str, Any]:
+    """No constants that could be proved make up for it."""
+    points = tuple(replace(point, gradient_norm=1e-3 * point.gradient_norm) for point in evidence.random_points)
+    return {"random_points": points}
+
+
+def grid_that_missed_a_dip(evidence: Evidence) -> dict[str, Any]:
+    """Constants of the points as a grid gives them that saw nothing of a dip: 1000 times what they are."""
+
     def stretch(point: Any) -> Any:
-        return replace(point, constants=replace(point.constants, rho2=point.constants.rho2 * 20.0))
+        found = point.constants
+        return replace(point, constants=replace(found, rho1=1e3 * found.rho1, rho2=1e3 * found.rho2))
 
     return {
         "random_points": tuple(map(stretch, evidence.random_points)),
@@ -209,7 +219,7 @@ CONTROLS = [
     ("S4", leaving),
     ("S5", constants(rho2=5.0)),
     ("S5", wrong_minimum(0.99)),
-    ("S6", wrong_constants_of_points),
+    ("S6", lost_gradient),
     ("S7", narrow_interval),
     ("S7", constants(sharpness=0.01)),
     ("S7", rising),
@@ -226,6 +236,7 @@ CONTROLS = [
     ("S12", broken("dependent", off_the_manifold)),
     ("S13", constants(rho1=30.0)),
     ("S13", wrong_minimum(0.9)),
+    ("S13", lost_gradient),
     ("S14", leading_order),
     ("S14", half_the_correction),
 ]
@@ -241,6 +252,35 @@ def test_a_broken_result_is_noticed(
 
 def test_every_statement_has_a_control() -> None:
     assert {name for name, _ in CONTROLS} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", ["S6", "S13"])
+def test_what_a_grid_missed_is_no_violation(judge: Judge, good: Evidence, name: str) -> None:
+    """Where the constants of a grid contradict the statement, proved ones decide."""
+    broken = good.replaced(**grid_that_missed_a_dip(good))
+    exceeded = [distance.share(broken, point) > 1.0 for point in broken.covered_points]
+    assert any(exceeded)
+    verdict = judge(name, broken)
+    assert (verdict.status, verdict.notes) == ("holds", ()), verdict
+
+
+@pytest.mark.parametrize("name", ["S6", "S13"])
+def test_points_at_which_nothing_is_proved_are_left_out(judge: Judge, good: Evidence, name: str) -> None:
+    """phi''' < 0 in a dip that is 1e-5 wide, which only some intervals of the random points reach, the start's not."""
+    dip = Evidence(replace(good.case, activation="z**3 + z + 1e-9*erf(1e5*(z - 3.1234567))"))
+    missed = grid_that_missed_a_dip(good)["random_points"]
+    verdict = judge(name, good.replaced(manifold=dip.manifold, random_points=missed))
+    assert verdict.status != "fails", verdict
+    assert "were left out" in verdict.notes[0]
+
+
+@pytest.mark.parametrize("name", ["S6", "S13"])
+def test_a_pole_makes_nothing_fail(judge: Judge, name: str) -> None:
+    """log(z) + z**3: the grid of a random point reaches across the pole at 0, or ends at it."""
+    data = mf.datasets.synthetic(n=4, d=8, rng=1)
+    evidence = Evidence(Case(mf.datasets.DataSet("above", data.X, 3.0 + np.abs(data.y), "made up"), "log(z) + z**3", 5))
+    assert any(point.constants.interval[0] < 0.0 for point in evidence.random_points)
+    assert judge(name, evidence).status == "holds"
 
 
 # --- what cannot be decided ------------------------------------------------------------------------

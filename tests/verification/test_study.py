@@ -9,6 +9,8 @@ from scipy import stats
 
 import manifoldflow as mf
 from manifoldflow import cli
+from manifoldflow.checkpoint import content_hash
+from manifoldflow.cli.options import command_line, make_cases
 from verification import Case, Evidence
 from verification.errors import NotStatedError
 from verification.noise import Plan, fitted, simulate
@@ -19,7 +21,7 @@ from verification.study.endpoints import end_study
 from verification.study.large_steps import large_step_study, product_study
 from verification.study.order import OrderResult, order_study
 from verification.study.output import write
-from verification.study.run import PARTS, chosen_parts
+from verification.study.run import PARTS, _Runner, chosen_parts
 from verification.study.sizes import ClockPlan, LargePlan
 from verification.study.tables import tables
 
@@ -290,3 +292,24 @@ def test_parts_are_named(capsys, tmp_path):
     assert chosen_parts(None) == PARTS
     assert cli.main(["study", "--data", "synthetic", "--parts", "clocks", "--out", str(tmp_path)]) == 2
     assert "no part clocks; there are order, clock, large, ends" in capsys.readouterr().err
+
+
+def test_other_units_have_other_checkpoints():
+    """And those of what could be asked before have the names they had."""
+    case = Case(mf.datasets.synthetic(n=3, d=6, rng=1), "z**3 + z", width=5)
+    others = [replace(case, output_weights="signed"), replace(case, output_weights="trained"),
+              replace(case, activation="c*tanh(z)"), replace(case, activation="c*tanh(z)", own=("c",))]  # fmt: skip
+    runner = _Runner(None, TINY, lambda line: None, None)
+    keys = [runner._key(Evidence(one)) for one in (case, *others)]
+    assert len(set(keys)) == len(keys)
+    problem = case.data.X, case.data.y, case.activation, case.width, case.seed, repr(TINY)
+    assert keys[0] == content_hash(*problem)[:12]
+
+
+def test_the_study_takes_own_parameters_and_weights():
+    given = cli.parser().parse_args(["study", "--own", "c", "--activation", "c*z", "--output-weights", "signed"])
+    (case, _) = make_cases(given, ("synthetic", "digits"))
+    assert (case.own, case.output_weights, case.name) == (("c",), "signed", "synthetic, c*z, own c, signed weights")
+    assert command_line(given, ()) == (
+        "manifoldflow study --activation='c*z' --own=c --output-weights=signed --width=10 --seed=0"
+    )

@@ -14,7 +14,7 @@ from manifoldflow.datasets import DataSet
 
 from .calls import Call
 from .errors import DescriptionError
-from .fields import BY_NAME, DATA_FIELDS, KINDS, names_of, shown
+from .fields import BY_NAME, DATA_FIELDS, KINDS, UNIT_FIELDS, field_of, names_of, settled, shown
 from .task import Task, find_data
 
 MOST_TASKS = 1_000_000
@@ -52,7 +52,8 @@ class Campaign:
     def __post_init__(self) -> None:
         rows = _without(_grid(self.grid), _tables("exclude", self.exclude))
         rows += [_single(f"task[{k}]", table) for k, table in enumerate(_tables("task", self.task))]
-        tasks = [*_Maker(self.folder).tasks(rows), *(_called(k, call) for k, call in enumerate(self.calls))]
+        tasks = list(_Maker(self.folder).tasks(list(map(settled, rows))))
+        tasks += [_called(k, call) for k, call in enumerate(self.calls)]
         if not tasks:
             raise DescriptionError("The description asks for nothing: give it a grid, or tasks.")
         # The same data and formula under two names is one task.
@@ -118,8 +119,9 @@ def _grid(grid: Mapping[str, Any] | None) -> list[Row]:
         return []
     kinds = _kinds("grid.kind", _table("grid", grid).get("kind", KINDS[0]))
     _known("grid", grid, ("kind", *dict.fromkeys(name for kind in kinds for name in names_of(kind))))
-    axes = {name: _values(f"grid.{name}", name, given) for name, given in grid.items() if name != "kind"}
+    axes = {name: _values(f"grid.{name}", name, grid) for name in grid if name != "kind"}
     _one_step_size("grid", axes)
+    _units_of_their_own("grid", axes)
     sizes = [math.prod(len(axis) for axis in _axes(kind, axes).values()) for kind in kinds]
     if sum(sizes) > MOST_TASKS:
         raise DescriptionError(f"grid has {sum(sizes)} combinations; allowed: up to {MOST_TASKS}. Make it several.")
@@ -144,9 +146,20 @@ def _one_step_size(where: str, given: Mapping[str, Any]) -> None:
         raise DescriptionError(f"{where} has step_size and step_fraction (of the stable one); allowed: one of them.")
 
 
-def _values(where: str, name: str, given: Any) -> tuple[Any, ...]:
+def _units_of_their_own(where: str, axes: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse what has no meaning for any of the networks that are named."""
+    words = axes.get("network", (None,))
+    useless = [name for name in UNIT_FIELDS if name in axes]
+    if None not in words and useless:
+        raise DescriptionError(
+            f"{where} has {', '.join(useless)}, without a meaning for the network {', '.join(words)}: its units are "
+            "the columns of the data. Leave them out."
+        )
+
+
+def _values(where: str, name: str, table: Mapping[str, Any]) -> tuple[Any, ...]:
     """The values of a key: one, a list of them, or a range of whole numbers as a table {first, last}."""
-    field = BY_NAME[name]
+    field, given = field_of(name, table), table[name]
     if isinstance(given, Mapping) and field.whole:
         given = _range(where, given)
     if not isinstance(given, list | tuple | range):
@@ -172,7 +185,9 @@ def _single(where: str, table: Mapping[str, Any]) -> Row:
     _one_step_size(where, table)
     if kind == "verify" and "statement" not in table:
         raise DescriptionError(f"{where} has no statement; allowed: {BY_NAME['statement'].default}, one a task.")
-    given = {name: (BY_NAME[name].value(f"{where}.{name}", value),) for name, value in table.items() if name != "kind"}
+    given = {name: (field_of(name, table).value(f"{where}.{name}", value),)
+             for name, value in table.items() if name != "kind"}  # fmt: skip
+    _units_of_their_own(where, given)
     return {"kind": kind, **{name: axis[0] for name, axis in _axes(kind, given).items()}}
 
 
@@ -181,7 +196,7 @@ def _without(rows: list[Row], exclude: Sequence[Mapping[str, Any]]) -> list[Row]
     for k, table in enumerate(exclude):
         where = f"exclude[{k}]"
         _known(where, table, ("kind", *BY_NAME))
-        named = {name: _kinds(f"{where}.kind", given) if name == "kind" else _values(f"{where}.{name}", name, given)
+        named = {name: _kinds(f"{where}.kind", given) if name == "kind" else _values(f"{where}.{name}", name, table)
                  for name, given in table.items()}  # fmt: skip
         kept = [row for row in rows if not all(row.get(name) in values for name, values in named.items())]
         if len(kept) == len(rows) or not named:

@@ -103,10 +103,12 @@ def _silent(standing: Standing) -> None:
 
 def _prepare(pool: Pool, campaign: Campaign) -> None:
     """Have everything compiled once, where workers would each compile all of it; see that they are of this version."""
-    units = dict.fromkeys(task.options["activation"] for task in campaign.tasks if task.kind != "call")
-    jobs = [(compile_part, part) for part in PARTS if units] + [(compile_unit, formula) for formula in units]
+    cases = [task.options for task in campaign.tasks if task.kind != "call"]
+    units = dict.fromkeys((case["activation"], case.get("own")) for case in cases if "activation" in case)
+    jobs: list[tuple[Any, ...]] = [(compile_part, part) for part in PARTS if cases]
+    jobs += [(compile_unit, *unit) for unit in units]
     try:
-        for future in [pool.submit(function, name) for function, name in jobs]:
+        for future in [pool.submit(*job) for job in jobs]:
             future.result()
         version = pool.submit(installed_version).result()
     except (BrokenExecutor, ImportError, CancelledError) as error:

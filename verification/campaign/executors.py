@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 from verification.errors import WorkerError
+from verification.workers import end_with_driver
 
 WINDOW = 256  # jobs that a cluster is given at a time
 _PER_PROCESS = 4  # the same for each process of a pool: those in flight when one dies are tried again one by one
@@ -117,14 +116,7 @@ def _processes(count: int, window: int | None) -> Pool:
 def _start_worker() -> None:
     """In a worker: Ctrl-C, which the whole terminal gets, is for the driver; without a driver the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_driver, daemon=True).start()
-
-
-def _end_with_driver() -> None:
-    driver = multiprocessing.parent_process()
-    if driver is not None:
-        driver.join()
-        os._exit(1)
+    end_with_driver()
 
 
 def imported_distributed() -> Any:

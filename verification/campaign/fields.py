@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import manifoldflow as mf
 from manifoldflow.errors import FormulaError
+from verification.networks import NETWORKS, UNITS
 from verification.records import Statement
 from verification.statements import STATEMENTS
 
@@ -99,6 +101,60 @@ def formula(given: Any) -> str:
         raise ValueError(f"a formula in z ({str(error).rstrip('.')})") from error
 
 
+def field_of(name: str, given: Mapping[str, Any]) -> Field:
+    """The key in a table: where the table names own parameters, a formula can only be read together with one of them,
+    which `settled` does.
+    """
+    found = BY_NAME[name]
+    return replace(found, check=_short_text) if name == "activation" and given.get("own") is not None else found
+
+
+def _short_text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise ValueError("a formula in z and the unit's own parameters, such as 'c*tanh(z)'")
+    return given
+
+
+def network(given: Any) -> str | None:
+    """The word of a network; None for the one that a task has without it, so that both are one task.
+
+    >>> network("squares"), network("two-layer")
+    ('squares', None)
+    """
+    if given not in tuple(NETWORKS):
+        raise ValueError(f"one of {', '.join(NETWORKS)}")
+    return str(given) if given in UNITS else None
+
+
+def own_names(given: Any) -> str:
+    """Names between commas, as text: a list is the values of an axis.
+
+    >>> own_names("u, v")
+    'u,v'
+    """
+    found = [name.strip() for name in given.split(",")] if isinstance(given, str) else []
+    if not found or not all(name.isidentifier() for name in found):
+        raise ValueError("names between commas, such as 'c' or 'u,v'")
+    return ",".join(found)
+
+
+def output_weights(given: Any) -> str:
+    """Signed, trained, or numbers between commas, as text.
+
+    >>> output_weights("1, -0.5")
+    '1.0,-0.5'
+    """
+    if given in ("signed", "trained"):
+        return str(given)
+    try:
+        values = [float(part) for part in given.split(",")] if isinstance(given, str) else []
+    except ValueError:
+        values = []
+    if not values or not all(math.isfinite(value) and value for value in values):
+        raise ValueError("signed, trained, or numbers other than 0 between commas, such as '1,-0.5', one a unit")
+    return ",".join(map(repr, values))
+
+
 def statement(given: Any) -> str:
     """The id of a statement."""
     ids = tuple(found.id for found in STATEMENTS)
@@ -123,6 +179,9 @@ FIELDS = (
     Field("activation", KINDS, ("z**3 + z",), formula),
     Field("width", KINDS, (10,), whole(2), whole=True),
     Field("seed", KINDS, (0,), whole(0), whole=True),
+    Field("network", KINDS, (None,), network),
+    Field("own", KINDS, (None,), own_names),
+    Field("output_weights", KINDS, (None,), output_weights),
     Field("statement", ("verify",), _ids(STATEMENTS), statement),
     Field("step_fraction", ("sgd",), (0.4, 0.2, 0.1), real(0.0, 1.0)),
     Field("step_size", ("sgd",), (None,), real(0.0, math.inf)),
@@ -140,6 +199,38 @@ def names_of(kind: str) -> tuple[str, ...]:
     """The keys of a task of that kind, those of its data first.
 
     >>> names_of("flow")
-    ('data', 'n', 'd', 'data_seed', 'activation', 'width', 'seed', 'keep_end')
+    ('data', 'n', 'd', 'data_seed', 'activation', 'width', 'seed', 'network', 'own', 'output_weights', 'keep_end')
     """
     return tuple(field.name for field in BY_NAME.values() if kind in field.kinds)
+
+
+UNIT_FIELDS = ("activation", "width", "own", "output_weights")
+"""What has no meaning where the network has units of its own."""
+
+
+def settled(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's values as they belong together: what has no meaning for its network is None, and a formula is in its one
+    form. `DescriptionError` where they do not fit.
+
+    >>> settled({"network": "squares", "activation": "z**3 + z", "seed": 0})["activation"]
+    """
+    if row.get("network") in UNITS:
+        return {**row, **dict.fromkeys(UNIT_FIELDS)}
+    own, weights = row.get("own"), row.get("output_weights")
+    if weights and "," in weights and weights.count(",") + 1 != row["width"]:
+        raise DescriptionError(f"output_weights {weights} are {weights.count(',') + 1}; allowed: one for each unit, "
+                               f"and width is {row['width']}.")  # fmt: skip
+    if not own:
+        return dict(row)
+    if weights == "trained":
+        raise DescriptionError(f"own is {own!r} and output_weights 'trained'; allowed: one of them. The trained weight "
+                               "can be one of the own parameters.")  # fmt: skip
+    return {**row, "activation": _formula_with(row["activation"], own)}
+
+
+@lru_cache(maxsize=1024)
+def _formula_with(given: str, own: str) -> str:
+    try:
+        return mf.UnitFunction(given, own=tuple(own.split(","))).formula
+    except FormulaError as error:
+        raise DescriptionError(f"activation {shown(given)} with own {own!r}: {error}") from error

@@ -11,7 +11,9 @@ import numpy as np
 import manifoldflow as mf
 from manifoldflow.checkpoint import content_hash
 from manifoldflow.sgd import stable_step_size
+from verification.cases import make_case
 from verification.evidence import Evidence
+from verification.networks import SIGNED, TRAINED
 from verification.noise import pulled_back, simulate, time_of_drop
 from verification.points import Array
 from verification.records import Case, Check, Verdict
@@ -35,7 +37,17 @@ def _case(task: Task) -> Case:
     if task.data is None:
         raise ValueError(f"a task of kind {task.kind} needs data")
     given = task.options
-    return Case(task.data, given["activation"], given["width"], given["seed"])
+    own = tuple(given["own"].split(",")) if "own" in given else ()
+    return make_case(
+        task.data, given.get("activation"), given.get("width"), given["seed"], own,
+        _weights(given.get("output_weights")), given.get("network", "two-layer"),
+    )  # fmt: skip
+
+
+def _weights(text: str | None) -> tuple[float, ...] | str | None:
+    if text in (None, SIGNED, TRAINED):
+        return text
+    return tuple(map(float, str(text).split(",")))
 
 
 def _verdict(verdict: Verdict) -> Record:
@@ -60,20 +72,27 @@ def flow(tasks: Sequence[Task]) -> list[Record]:
     """Where the flow ends, when, in how many steps; `end_hash` is of the end point's bits."""
     evidence = Evidence(_case(tasks[0]))
     found, end = evidence.flow, evidence.flow.theta[-1]
-    values = np.linalg.svd(evidence.features[-1], compute_uv=False)
+    values = np.linalg.svd(evidence.features[-1], compute_uv=False) if evidence.has_features else np.zeros(0)
     record = {
         "status": found.status,
         "steps": int(found.t.size - 1),
         "end_time": found.t[-1],
         "sharpness_start": found.sharpness[0],
         "sharpness_end": found.sharpness[-1],
-        "sharpness_minimum": evidence.minimum.sharpness if evidence.has_minimum else None,
+        "sharpness_minimum": evidence.minimum.sharpness if evidence.is_plain and evidence.has_minimum else None,
         "gradient_norm_end": found.gradient_norm[-1],
         "residual": found.residual.max(),
-        "singular_value_ratio": values[1] / values[0] if values.size > 1 else 0.0,
+        "singular_value_ratio": _ratio(values),
         "end_hash": content_hash(end)[:16],
     }
     return [record | ({"theta": end.tolist()} if tasks[0].options["keep_end"] else {})]
+
+
+def _ratio(values: Array) -> float | None:
+    """Second over first; None where the units have no features."""
+    if not values.size:
+        return None
+    return float(values[1] / values[0]) if values.size > 1 else 0.0
 
 
 def sgd(tasks: Sequence[Task]) -> list[Record]:

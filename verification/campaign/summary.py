@@ -97,7 +97,7 @@ def rank(statement: str) -> tuple[int, str]:
 
 def _verdicts(rows: list[FlatRow]) -> Table:
     """How often each statement held, for each activation."""
-    groups = _grouped(rows, lambda row: (row["statement"], row["activation"]))
+    groups = _grouped(rows, lambda row: (row["statement"], unit_name(row)))
     body = []
     for (statement, activation), found in sorted(groups.items(), key=lambda item: (rank(item[0][0]), item[0][1])):
         counts = Counter(row["status"] for row in found)
@@ -129,17 +129,29 @@ def with_margin(rows: Iterable[FlatRow]) -> list[FlatRow]:
 def case_name(row: FlatRow) -> str:
     """The case of a row in a few words."""
     seed = "" if row["data_seed"] is None else f", data seed {row['data_seed']}"
-    return (f"{row['data']} {row['n']} x {row['d']}{seed}, {row['activation']}, width {row['width']}, "
-            f"seed {row['seed']}")  # fmt: skip
+    width = f", width {row['width']}" if row.get("width") else ""
+    return f"{row['data']} {row['n']} x {row['d']}{seed}, {unit_name(row)}{width}, seed {row['seed']}"
 
 
-_SCHEME = ("samples", "activation", "width", "seed", "runs", "coarse_steps", "drop")
+def unit_name(row: FlatRow) -> str:
+    """What the units of a row are: the activation and what is not usual, or the network where it has its own.
+
+    >>> unit_name({"activation": "c*tanh(z)", "own": "c"}), unit_name({"network": "squares"})
+    ('c*tanh(z), own c', 'network squares')
+    """
+    activation = [row["activation"]] if row.get("activation") else []
+    more = [f"{name.replace('_', ' ')} {row[name]}" for name in _UNITS if row.get(name)]
+    return ", ".join([*activation, *more])
+
+
+_UNITS = ("network", "own", "output_weights")
+_SCHEME = ("samples", "activation", *_UNITS, "width", "seed", "runs", "coarse_steps", "drop")
 
 
 def _orders(rows: list[FlatRow]) -> Table:
     """Errors of SGD at several step sizes, and the order fitted to them, a case a line."""
     body = []
-    for found in _grouped(rows, lambda row: tuple(row[name] for name in _SCHEME)).values():
+    for found in _grouped(rows, lambda row: tuple(row.get(name) for name in _SCHEME)).values():
         found.sort(key=lambda row: row["step"])
         errors = ", ".join(f"{row['distance']:.2g}" for row in found)
         steps = f"{found[0]['step']:.2g} to {found[-1]['step']:.2g}"
@@ -163,13 +175,13 @@ def _order(rows: Sequence[FlatRow]) -> str:
     return f"{fitted_order(steps, errors):.2f} ± {np.sqrt(np.sum((weights * spread / errors) ** 2)):.2f}"
 
 
-_PROBLEM = ("data", "n", "d", "activation")
+_PROBLEM = ("data", "n", "d")
 
 
 def _flows(rows: list[FlatRow]) -> Table:
     """Where flows ended, for each data set and activation."""
     body = []
-    for group, found in _grouped(rows, lambda row: tuple(row[name] for name in _PROBLEM)).items():
+    for group, found in _grouped(rows, lambda row: (*(row[name] for name in _PROBLEM), unit_name(row))).items():
         data, n, d, activation = group
         ends = Counter(row["status"] for row in found)
         ended = ", ".join(f"{count} {name}" for name, count in ends.items())

@@ -14,7 +14,7 @@ from manifoldflow.datasets import DataSet, digits, resolve, synthetic
 from manifoldflow.errors import ManifoldflowError
 
 from .errors import DescriptionError
-from .fields import BY_NAME, DATA_FIELDS, names_of, shown
+from .fields import BY_NAME, DATA_FIELDS, field_of, names_of, settled, shown
 
 _MOST_BYTES = 2**30  # of data, as of a file
 
@@ -113,10 +113,11 @@ def restored(kind: str, asked: Mapping[str, Any], recipe: Mapping[str, Any]) -> 
     names = names_of(kind)
     where = "The database's task"
     given = {name: value for name, value in {**recipe, **asked}.items() if name in names and value is not None}
-    checked = {name: BY_NAME[name].value(f"{where}: {name}", value) for name, value in given.items()}
+    checked = {name: field_of(name, given).value(f"{where}: {name}", value) for name, value in given.items()}
     own = {part.name for part in DATA_FIELDS}
     found = {name: value for name, value in checked.items() if name in own}
-    task = Task(kind, {k: v for k, v in checked.items() if k not in own}, find_data(where, found), found)
+    options = settled({k: v for k, v in checked.items() if k not in own})
+    task = Task(kind, {k: v for k, v in options.items() if v is not None}, find_data(where, found), found)
     if task.asked != dict(asked):
         raise DescriptionError(f"{where} was made with other data than {found.get('data')!r} holds now, or is damaged.")
     return task

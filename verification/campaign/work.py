@@ -44,14 +44,15 @@ def installed_version() -> str:
     return __version__
 
 
-def compile_unit(formula: str) -> None:
-    """Have the kernels of an activation compiled; they go to the cache on disk.
+def compile_unit(formula: str, own: str | None = None) -> None:
+    """Have the kernels of an activation compiled, with own parameters between commas; they go to the cache on disk.
 
     >>> compile_unit("z**3 + z")
     """
     data = mf.datasets.synthetic(n=2, d=3)
+    names = tuple(own.split(",")) if own else ()
     with suppress(ManifoldflowError):  # a task will say it
-        mf.ZeroLossManifold(mf.TwoLayerNetwork(mf.UnitFunction(formula), width=2), data.X, data.y)
+        mf.ZeroLossManifold(mf.TwoLayerNetwork(mf.UnitFunction(formula, own=names), width=2), data.X, data.y)
 
 
 @reproducible

@@ -52,7 +52,9 @@ def _before_the_flow(case: Case) -> Evidence:
 def _examined(statement: Statement, evidence: Evidence) -> list[dict[str, Any]]:
     """The hypotheses, and on which problem each was examined; "" for the case itself."""
     try:
-        problem, found = statement.problem(evidence), statement.examine(evidence)
+        found = statement.examine(evidence)
+        inside = all(item.met for item in found[: len(statement.scope)])
+        problem = statement.problem(evidence) if inside else evidence
     except NotStatedError as error:
         return [_item(Hypothesis("a problem to test", False, str(error), "given"), evidence.case.name)]
     elsewhere = "" if problem.case.name == evidence.case.name else problem.case.name

@@ -77,7 +77,7 @@ def sgd(
     numbers = _numbers(evidence, settings, found, stable)
     facts = [(name, _cell(value)) for name, value in numbers.items()]
     lines = [f"{case.name}: {found.run.message}", "", *align(facts, set()), ""]
-    lines += align([_HEADER, *_rows(found)], set(range(len(_HEADER))))
+    lines += align(_table(evidence, found), set(range(len(_HEADER))))
     if out is not None:
         lines += ["", *(f"wrote {path}" for path in _write(evidence, found, facts, out, command))]
     return "\n".join(lines), numbers
@@ -143,6 +143,8 @@ def _ratio(manifold: mf.ZeroLossManifold, point: Array | None) -> float:
     """Second singular value of Z over the first: 0 at rank one."""
     if point is None:
         return float("nan")
+    if manifold.coordinates.rank == 0:
+        return float("nan")  # units that meet no weights have no features
     values = np.linalg.svd(manifold.preactivations(point), compute_uv=False)
     return float(values[1] / values[0]) if values.size > 1 else 0.0
 
@@ -150,6 +152,7 @@ def _ratio(manifold: mf.ZeroLossManifold, point: Array | None) -> float:
 def _numbers(evidence: Evidence, settings: Settings, found: Compared, stable: float) -> dict[str, Any]:
     """The scheme, and the end: sharpness of SGD pulled back to M (mean over runs), and of the flow at the same time."""
     run, flow = found.run, evidence.flow
+    features = {"sv2/sv1 of SGD": float(found.ratio[-1].mean()), "sv2/sv1 of the flow": float(found.flow_ratio[-1])}
     return {
         "case": evidence.case.name,
         "status": run.status,
@@ -170,9 +173,14 @@ def _numbers(evidence: Evidence, settings: Settings, found: Compared, stable: fl
         "sharpness of SGD": float(found.sharpness[-1].mean()),
         "sharpness of the flow": float(found.flow_sharpness[-1]),
         "smallest sharpness of the flow": float(flow.sharpness[-1]),
-        "sv2/sv1 of SGD": float(found.ratio[-1].mean()),
-        "sv2/sv1 of the flow": float(found.flow_ratio[-1]),
+        **(features if evidence.has_features else {}),
     }
+
+
+def _table(evidence: Evidence, found: Compared) -> list[tuple[str, ...]]:
+    """The header and the rows, without the columns about features where there are none."""
+    shown = len(_HEADER) if evidence.has_features else len(_HEADER) - 2
+    return [row[:shown] for row in (_HEADER, *_rows(found))]
 
 
 def _rows(found: Compared) -> list[tuple[str, ...]]:
@@ -214,14 +222,13 @@ def _plots(evidence: Evidence, found: Compared) -> list[tuple[str, str]]:
     from verification.report.svg import SETTINGS, figure_svg
 
     with mpl.rc_context(SETTINGS):
-        made = [
-            _plot(found, found.sharpness, found.flow_sharpness, "sharpness F", "Label-noise SGD and the flow"),
-            _plot(found, found.ratio, found.flow_ratio, "sv2 / sv1 of Z", "Features"),
-        ]
+        made = [_plot(found, found.sharpness, found.flow_sharpness, "sharpness F", "Label-noise SGD and the flow")]
+        if evidence.has_features:
+            made.append(_plot(found, found.ratio, found.flow_ratio, "sv2 / sv1 of Z", "Features"))
     captions = ("Sharpness of the iterates pulled back to M (a line a run), and of the flow.",
                 "Second singular value of the features Z over the first: 0 at rank one.")  # fmt: skip
     return [(caption, figure_svg(figure, f"sgd-{k}", f"{evidence.case.name}: {caption}"))
-            for k, (caption, figure) in enumerate(zip(captions, made, strict=True))]  # fmt: skip
+            for k, (caption, figure) in enumerate(zip(captions, made, strict=False))]  # fmt: skip
 
 
 def _plot(found: Compared, values: Array, flow: Array, ylabel: str, title: str) -> Any:
@@ -245,6 +252,7 @@ def _page(
 ) -> str:
     from verification.report import document
 
+    header, *rows = _table(evidence, found)
     used = ", ".join(f"{name} {text}" for name, text in versions().items())
     pairs = "".join(f"<dt>{document.escape(name)}</dt><dd>{document.escape(text)}</dd>" for name, text in facts)
     lead = document.escape(f"{evidence.case.name}: {found.run.message}")
@@ -255,6 +263,6 @@ def _page(
     return document.document("manifoldflow: label-noise SGD", [
         document.header("Label-noise SGD and the flow", command, lead),
         f'<section><dl class="facts">{pairs}</dl>{document.plots(plots)}</section>',
-        f"<section><h2>Along the run</h2>{document.table(_HEADER, _rows(found))}</section>",
+        f"<section><h2>Along the run</h2>{document.table(header, rows)}</section>",
         f"<footer><p>{note}</p></footer>",
     ])  # fmt: skip

@@ -187,7 +187,7 @@ def _spaced(*values: Any) -> Any:
 
 _PLOTS: tuple[tuple[tuple[str, ...], str, Plot], ...] = (
     (("S4", "S13", "S2"), "flow", decay),
-    (("S1", "S8"), "flow", singular_values),
+    (("S1", "S8"), "flow.singular_values", singular_values),
     (("S3",), "region", smallest_eigenvalue),
     (("S9",), "noise.long", noise_against_flow),
     (("S9",), "noise.errors", order),

@@ -30,7 +30,8 @@ def _head(report: VerificationReport, command: str) -> str:
     proved = sum(found.proved for case in report.cases for found in case.certificates)
     proofs = f"{plural(proved, 'certificate')} proved." if proved else "No certificate."
     lead = f"{plural(len(report.verdicts), 'verdict')} on {plural(len(report.cases), 'case')}. {shown} {proofs}{stopped}"
-    return header("Verification of sharpness minimisation", command, lead)
+    networks = dict.fromkeys(case.facts["network"] for case in report.cases if "network" in case.facts)
+    return header(": ".join(["Verification of sharpness minimisation", *networks]), command, lead)
 
 
 def _glance(report: VerificationReport) -> str:

@@ -19,19 +19,19 @@ def measure(evidence: Evidence) -> Measurement:
     """The end of the flow against the scalar equations, their slope, F* and what S3 to S5 and S13 say here."""
     if {"A1", "A2"} & set(evidence.constants.failing):
         raise NotStatedError("phi'' is inverted, and the bounds divide by constants of A1 and A2.")
+    inequality, notes = hidden_convexity.global_inequality(evidence)
     checks = [
         end_features(evidence),
         level_of_units(evidence),
         stationary.no_gradient(evidence),
         minimum.nothing_below(evidence),
         slope_in_level(evidence),
-        hidden_convexity.global_inequality(evidence),
+        inequality,
     ]
-    notes: tuple[str, ...] = ()
     try:
         checks += _local(evidence)
     except NotStatedError as error:
-        notes = (f"S3 to S5 are not tested with these weights: {error}",)
+        notes += (f"S3 to S5 are not tested with these weights: {error}",)
     return Measurement(tuple(checks), notes, (evidence.survey.flattest.certificate,))
 
 

@@ -158,4 +158,7 @@ class _Runner:
     def _key(self, evidence: Evidence) -> str:
         """Another problem or size has other files."""
         case = evidence.case
-        return content_hash(case.data.X, case.data.y, case.activation, case.width, case.seed, repr(self.size))[:12]
+        plain = not case.own and case.output_weights is None
+        units = () if plain else (case.own, case.output_weights)  # nothing, where there was nothing before
+        problem = (case.data.X, case.data.y, case.activation, *units, case.width, case.seed)
+        return content_hash(*problem, repr(self.size))[:12]

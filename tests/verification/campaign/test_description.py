@@ -1,5 +1,6 @@
 """Descriptions: what they ask for, and what is refused before anything runs."""
 
+import json
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from verification.campaign import Call, Campaign, DescriptionError, load
 from verification.campaign.description import MOST_TASKS
 from verification.campaign.fields import BY_NAME, KINDS, names_of
 from verification.campaign.task import Task, restored, shared
+from verification.campaign.work import perform
 from verification.statements import STATEMENTS
 
 from .conftest import SMALL, every_kind
@@ -86,9 +88,11 @@ def test_columns_are_of_synthetic_data_alone() -> None:
 def test_every_key_makes_another_task(name: str) -> None:
     other: dict[str, Any] = {"data": "digits", "n": 4, "d": 7, "data_seed": 1, "activation": "sinh(z)", "width": 5,
                              "seed": 1, "statement": "S3", "step_fraction": 0.11, "step_size": 0.01, "runs": 7,
-                             "coarse_steps": 5, "drop": 0.3, "keep_end": True}  # fmt: skip
+                             "coarse_steps": 5, "drop": 0.3, "keep_end": True, "network": "squares",
+                             "own": "c", "output_weights": "signed"}  # fmt: skip
     base = {"kind": BY_NAME[name].kinds[-1], "n": 3, "d": 6} | ({"statement": "S2"} if name == "statement" else {})
-    tasks = Campaign(task=[base, {**base, name: other[name]}]).tasks
+    more = {"activation": "c*tanh(z)"} if name == "own" else {}
+    tasks = Campaign(task=[base, {**base, name: other[name], **more}]).tasks
     assert len({task.key for task in tasks}) == 2
 
 
@@ -127,6 +131,9 @@ BAD: dict[str, tuple[Any, ...]] = {
     "step_fraction": (0, 1.0, float("nan"), "0.1", True),
     "step_size": (0.0, -1.0, float("inf"), "auto"),
     "drop": (0.0, 1.0, None),
+    "network": ("cubic", 3, None, True, ["diagonal", "deep"]),
+    "own": (3, "", "a b", "c,,d", None),
+    "output_weights": (3, "", "none", "1,x", "1,0", "nan,1", None),
 }
 NOT_WHOLE = (0.5, -1, True, "3", None, 2**60, {"first": 0}, {"first": 3, "last": 1}, {"last": 10**9}, {"last": "9"})
 
@@ -215,3 +222,75 @@ def test_arguments_of_a_call_are_json(value: Any) -> None:
 def test_a_description_does_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         Campaign(grid={**SMALL, "statement": "S2"}).grid = {}  # type: ignore[misc]
+
+
+# --- networks and units ----------------------------------------------------------------------------
+
+
+def test_old_tasks_keep_their_hashes_and_names() -> None:
+    """Whether or not a description names what was the only network before."""
+    plain = Campaign(grid={"seed": [0, 1], "statement": "S2"})
+    named = Campaign(grid={"seed": [0, 1], "statement": "S2", "network": "two-layer"})
+    assert [task.key for task in plain.tasks] == [task.key for task in named.tasks]
+    assert not {"network", "own", "output_weights"} & set(plain.tasks[0].asked)
+
+
+def test_a_network_with_units_of_its_own_is_one_task_for_all_activations() -> None:
+    grid = {"network": ["two-layer", "diagonal", "squares"], "activation": ["z**3 + z", "sinh(z)"], "width": [4, 5],
+            "kind": "flow", "keep_end": False}  # fmt: skip
+    found = Campaign(grid=grid).tasks
+    assert len(found) == 4 + 2
+    assert [task.options for task in found if "network" in task.options] == [
+        {"seed": 0, "network": word, "keep_end": False} for word in ("diagonal", "squares")
+    ]
+
+
+def test_units_with_parameters_and_weights_of_their_own() -> None:
+    grid = {"activation": ["tanh(z)*c", "c*sinh(z)"], "own": "c", "statement": "S8"}
+    found = [task.options for task in Campaign(grid=grid).tasks]
+    assert [task["activation"] for task in found] == ["c*tanh(z)", "c*sinh(z)"]
+    weights = {"output_weights": ["signed", "1,-1, 0.5"], "width": 3, "statement": "S10"}
+    found = [task.options for task in Campaign(grid=weights).tasks]
+    assert [task["output_weights"] for task in found] == ["signed", "1.0,-1.0,0.5"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"network": "diagonal"},
+        {"activation": "c*tanh(z)", "own": "c"},
+        {"output_weights": "1,-1,0.5,1", "width": 4},
+        {"output_weights": "trained", "width": 4},
+    ],
+)
+def test_such_tasks_are_restored_and_done(table: dict[str, Any]) -> None:
+    (task,) = Campaign(task=[{"kind": "flow", "n": 3, "d": 6, **table}]).tasks
+    assert restored(task.kind, task.asked, task.recipe).key == task.key
+    row = perform([task])[0]
+    assert row["state"] == "done", row["message"]
+    found = json.loads(row["result"])
+    assert found["sharpness_end"] < found["sharpness_start"]
+    assert (found["singular_value_ratio"] is None) == ("network" in table)
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ({"network": "diagonal", "width": 3}, "width, without a meaning for the network diagonal"),
+        ({"network": ["diagonal", "squares"], "activation": "z"}, "activation, without a meaning"),
+        ({"network": "cubic"}, "two-layer, diagonal, squares"),
+        ({"own": "c"}, "do not occur"),
+        ({"own": ["c", 1], "activation": "c*z"}, "names between commas"),
+        ({"own": "c", "activation": "c*nosuch(z)"}, "nosuch"),
+        ({"own": "c", "activation": 3}, "a formula in z and"),
+        ({"activation": "c*tanh(z)"}, "unknown name 'c'"),
+        ({"own": "c", "activation": "c*tanh(z)", "output_weights": "trained"}, "one of them"),
+        ({"output_weights": "1,-1", "width": 3}, "one for each unit"),
+        ({"output_weights": "1,0"}, "other than 0"),
+        ({"output_weights": [[1, -1]]}, "numbers other than 0 between commas"),
+    ],
+)
+def test_networks_and_units_that_do_not_fit_are_refused(grid: dict[str, Any], said: str) -> None:
+    with pytest.raises(DescriptionError) as refused:
+        Campaign(grid={"statement": "S8", **grid})
+    assert said in str(refused.value)
