@@ -23,7 +23,8 @@ from .validation import Array, real_array
 if TYPE_CHECKING:
     from .manifold import ZeroLossManifold
 
-RTOL, ATOL = 1e-12, 1e-13
+RTOL = 1e-12
+FLOOR = 0.1 * RTOL  # absolute tolerance over the largest entry of the point, of the velocity, of each carried vector
 MAX_STEPS = 10_000  # a geodesic of the manifold's own scale takes some tens
 _CHUNK = 64
 
@@ -142,17 +143,29 @@ def integrate(manifold: ZeroLossManifold, state: Array, end: float) -> tuple[Arr
     problem, work = manifold.problem, manifold.workspace()
     state = np.ascontiguousarray(state)
     times, states = [np.zeros(1)], [state[None].copy()]
+    floors = _floors(state, float(end))
     t, h, reason = 0.0, 0.0, compiled.BUFFER_FULL
     while reason == compiled.BUFFER_FULL and sum(map(len, times)) <= MAX_STEPS:
         new_times, new_states = np.empty(_CHUNK), np.empty((_CHUNK, *state.shape))
         reason, accepted, t, h = compiled.advance(
             problem, work, t, h, float(end), state, new_times, new_states,
-            _A, _B, _E3, _E5, RTOL, ATOL, MAX_STEPS,
+            _A, _B, _E3, _E5, RTOL, floors, MAX_STEPS,
         )  # fmt: skip
         times.append(new_times[:accepted])
         states.append(new_states[:accepted])
     _require_reached(compiled.STEP_LIMIT if reason == compiled.BUFFER_FULL else reason, t)
     return np.concatenate(times), np.concatenate(states)
+
+
+def _floors(state: Array, end: float) -> Array:
+    """Absolute tolerances of a state's parts, (k,): relative to their sizes, so that the unit of theta does not matter.
+
+    A point at 0 has the size of its way; a vector that is 0 stays 0, and any tolerance does.
+    """
+    sizes = np.abs(state).max(axis=(1, 2), initial=0.0)
+    if sizes[0] == 0.0:
+        sizes[0] = sizes[1] * end
+    return FLOOR * np.where(sizes > 0.0, sizes, 1.0)
 
 
 def _tangent(manifold: ZeroLossManifold, W: Array, U: Array, t: float) -> Array:
