@@ -17,6 +17,7 @@ from .compiled import geodesic as compiled
 from .compiled import geometry
 from .errors import GeometryError, InputError, ProjectionError
 from .immutable import ReadOnlyArrays, lock
+from .projection import rounding_level
 from .reproducible import reproducible
 from .validation import Array, real_array
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 RTOL = 1e-12
 FLOOR = 0.1 * RTOL  # absolute tolerance over the largest entry of the point, of the velocity, of each carried vector
+DRIFT = 1e5  # of f, over the rounding level: some hundred steps at RTOL
 MAX_STEPS = 10_000  # a geodesic of the manifold's own scale takes some tens
 _CHUNK = 64
 
@@ -154,7 +156,24 @@ def integrate(manifold: ZeroLossManifold, state: Array, end: float) -> tuple[Arr
         times.append(new_times[:accepted])
         states.append(new_states[:accepted])
     _require_reached(compiled.STEP_LIMIT if reason == compiled.BUFFER_FULL else reason, t)
-    return np.concatenate(times), np.concatenate(states)
+    path = np.concatenate(times), np.concatenate(states)
+    _require_on_manifold(manifold, *path)
+    return path
+
+
+def _require_on_manifold(manifold: ZeroLossManifold, times: Array, states: Array) -> None:
+    """A step that jumps over a point where the equation is singular goes on elsewhere: f shows it, which stays y."""
+    if not _is_near(manifold, states[-1, 0]):
+        first_off = next(k for k in range(len(times)) if not _is_near(manifold, states[k, 0]))
+        _require_reached(compiled.LEFT_DOMAIN, times[max(first_off - 1, 0)])
+
+
+def _is_near(manifold: ZeroLossManifold, W: Array) -> bool:
+    """Whether f = y within what the tolerance lets through far out: some 1e-12 of the summands a step."""
+    if manifold.is_on(W):
+        return True
+    work = manifold.workspace()
+    return bool(geometry.residual(W, manifold.problem, work) <= DRIFT * rounding_level(manifold, W))
 
 
 def _floors(state: Array, end: float) -> Array:

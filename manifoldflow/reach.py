@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Close together up to 1e6, then eight a decade to the largest float64: where phi overflows there, it is unbounded.
 LARGEST = float(np.finfo(float).max)
-_HALF = np.concatenate([np.logspace(-6, 6, 2001), np.geomspace(1e6, LARGEST, 2418)[1:]])
+_HALF = np.concatenate([np.logspace(-6, 6, 2001), np.logspace(6, 308, 2417)[1:], [LARGEST]])
 _GRID = np.concatenate([-_HALF[::-1], [0.0], _HALF])
 
 

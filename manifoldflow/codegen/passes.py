@@ -162,8 +162,8 @@ def _agrees_at(
     name = missed[0]
     raise CodegenError(
         f"Pass {stage!r} changed {name}: {mpmath.nstr(wanted[name], 20)} became {mpmath.nstr(got[name], 20)}, with "
-        f"{PRECISIONS[-1]} digits. This is a defect of the code generator, or {PRECISIONS[-1] - DIGITS} digits cancel "
-        "in the formula: simplify it, or report it."
+        f"{PRECISIONS[-1]} digits. This is a defect of the code generator, please report the formula; or "
+        f"{PRECISIONS[-1] - DIGITS} digits cancel in the formula, then simplify it."
     )
 
 
