@@ -59,7 +59,8 @@ def sharpness_flow(
         manifold: the zero-loss manifold.
         theta: starting point on it, (m, d + p).
         t_span: flow times; the end may be infinite, for the limit point.
-        rtol, atol: tolerances of a step's error in each parameter (reduced coordinates).
+        rtol, atol: tolerances of a step's error in each parameter (reduced coordinates), rtol at least 10 eps. Steps
+            along which F rises by more than rtol F are refused.
         method: "explicit" (Dormand-Prince 8(5,3)), "implicit" (Rodas5P on the block structure, for stiff data such as
             real images) or "auto", which begins explicitly and changes where steps are bounded by stability and the
             implicit method takes less work; `stats` says which steps were taken by which.

@@ -237,7 +237,7 @@ def finish_step(state, trial, problem, work, record, control, h, size, order):
     state.counters[FIELD_EVALUATIONS] += 1
     if landed != RUNNING:
         return reject(state, 0.25, landed)
-    if F > state.scalars[SHARPNESS] * (1.0 + max(control.rtol, SHARPNESS_ROUNDING)):
+    if state.scalars[SHARPNESS] * (1.0 + max(control.rtol, SHARPNESS_ROUNDING)) < F:
         return reject(state, 0.25, STEP_UNDERFLOW)
     state.scalars[H] = h * step_factor(size, state.scalars[LAST_ERROR], order)
     state.scalars[LAST_ERROR] = size

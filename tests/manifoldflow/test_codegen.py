@@ -17,8 +17,8 @@ import manifoldflow as mf
 from derivations import UnitFunction, derive
 from manifoldflow.codegen import load_kernel
 from manifoldflow.codegen.emit import _straight_line, unit_source
-from manifoldflow.codegen.lower import lower
 from manifoldflow.codegen.kernel import Kernel
+from manifoldflow.codegen.lower import lower
 from manifoldflow.codegen.passes import check_program, compile_program, drop_unused, expand_powers
 from manifoldflow.codegen.precision import digits_kept
 from manifoldflow.codegen.program import OPERATIONS, Instruction, Program

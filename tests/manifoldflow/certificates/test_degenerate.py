@@ -1,5 +1,6 @@
-"""Data at the edge: one sample, one feature, dependent and repeated rows, n > d. Every certificate is proved or says why
-not, and what is proved where samples are independent is not claimed where they are not.
+"""Data at the edge: one sample, one feature, dependent and repeated rows, n > d.
+
+Every certificate is proved or says why not, and what needs independent samples is not claimed of others.
 """
 
 from functools import cache
