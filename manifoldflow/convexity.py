@@ -118,7 +118,7 @@ def _measure(path: Path, t: float) -> tuple[float, float, float, float, float]:
     size = np.abs(work.E) + np.abs(work.lam[0] * work.H)
     terms = float(np.einsum("pqji,pji,qji->", size, v, v))
     # A point of the geodesic is off along it by the tolerance of the integration.
-    noise = 16.0 * EPS * abs(F) + RTOL * float(np.linalg.norm(gradient)) * (1.0 + float(np.linalg.norm(W)))
+    noise = 16.0 * EPS * abs(F) + 2.0 * RTOL * float(np.linalg.norm(gradient)) * float(np.linalg.norm(W))
     return F, float(np.vdot(gradient, U)), float(np.vdot(image, U)), HESSIAN_ERROR * terms, noise
 
 

@@ -4,6 +4,7 @@ from derivations.errors import DerivationError, FormulaError, ManifoldflowError
 
 __all__ = [
     "AssumptionWarning",
+    "CancellationWarning",
     "CertificateError",
     "CheckpointError",
     "CodegenError",
@@ -67,3 +68,7 @@ class AssumptionWarning(UserWarning):
 
 class IllConditionedWarning(UserWarning):
     """J J^T is so ill-conditioned that results have few digits left; the message says how many, and why."""
+
+
+class CancellationWarning(UserWarning):
+    """Terms of a formula cancel, so that float64 keeps few digits of it; the message says how many."""

@@ -28,6 +28,8 @@ METHODS = ("auto", "explicit", "implicit")
 # 4e6.
 ROUNDING = 20.0 * np.finfo(float).eps
 
+SMALLEST_RTOL = 10.0 * float(np.finfo(float).eps)  # below it error estimates are rounding and steps shrink without end
+
 
 @reproducible
 def sharpness_flow(
@@ -57,7 +59,8 @@ def sharpness_flow(
         manifold: the zero-loss manifold.
         theta: starting point on it, (m, d + p).
         t_span: flow times; the end may be infinite, for the limit point.
-        rtol, atol: tolerances of a step's error in each parameter (reduced coordinates).
+        rtol, atol: tolerances of a step's error in each parameter (reduced coordinates), rtol at least 10 eps. Steps
+            along which F rises by more than rtol F are refused.
         method: "explicit" (Dormand-Prince 8(5,3)), "implicit" (Rodas5P on the block structure, for stiff data such as
             real images) or "auto", which begins explicitly and changes where steps are bounded by stability and the
             implicit method takes less work; `stats` says which steps were taken by which.
@@ -98,7 +101,7 @@ def sharpness_flow(
     ('stationary', True)
     """
     start, t0, t1 = _start(manifold, theta), *_span(t_span)
-    tolerances = (positive_number("rtol", rtol), positive_number("atol", atol, allow_zero=True))
+    tolerances = (_relative_tolerance(rtol), positive_number("atol", atol, allow_zero=True))
     keep_path = instance("dense_output", dense_output, bool)
     times, event_list = _output_times(t_eval, t0, t1), _event_list(events)
     chosen = one_of("method", method, METHODS)
@@ -112,7 +115,7 @@ def sharpness_flow(
         )
     control = stepping.Control(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
-        ROUNDING if np.isinf(t1) else 0.0, manifold.projection_tolerance(),
+        ROUNDING if np.isinf(t1) else 0.0, manifold.projection_tolerance(W),
         positive_integer("max_steps", max_steps), keep_path or times is not None or bool(event_list), 0.0,
         np.empty(0) if times is None or keep_path or event_list else times,
     )  # fmt: skip
@@ -152,6 +155,16 @@ def _start(manifold: ZeroLossManifold, theta: ArrayLike) -> Array:
     start = instance("manifold", manifold, ZeroLossManifold).point("theta", theta)
     manifold.gradient(start)
     return start
+
+
+def _relative_tolerance(rtol: float) -> float:
+    checked = positive_number("rtol", rtol)
+    if checked < SMALLEST_RTOL:
+        raise InputError(
+            f"rtol must be at least 10 eps = {SMALLEST_RTOL:.3g}, the rounding of a step; got {rtol!r}. Use that "
+            "with the atol you need, or loosen rtol."
+        )
+    return checked
 
 
 def _span(t_span: tuple[float, float]) -> tuple[float, float]:

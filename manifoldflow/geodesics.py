@@ -17,13 +17,16 @@ from .compiled import geodesic as compiled
 from .compiled import geometry
 from .errors import GeometryError, InputError, ProjectionError
 from .immutable import ReadOnlyArrays, lock
+from .projection import rounding_level
 from .reproducible import reproducible
 from .validation import Array, real_array
 
 if TYPE_CHECKING:
     from .manifold import ZeroLossManifold
 
-RTOL, ATOL = 1e-12, 1e-13
+RTOL = 1e-12
+FLOOR = 0.1 * RTOL  # absolute tolerance over the largest entry of the point, of the velocity, of each carried vector
+DRIFT = 1e5  # of f, over the rounding level: some hundred steps at RTOL
 MAX_STEPS = 10_000  # a geodesic of the manifold's own scale takes some tens
 _CHUNK = 64
 
@@ -142,17 +145,46 @@ def integrate(manifold: ZeroLossManifold, state: Array, end: float) -> tuple[Arr
     problem, work = manifold.problem, manifold.workspace()
     state = np.ascontiguousarray(state)
     times, states = [np.zeros(1)], [state[None].copy()]
+    floors = _floors(state, float(end))
     t, h, reason = 0.0, 0.0, compiled.BUFFER_FULL
     while reason == compiled.BUFFER_FULL and sum(map(len, times)) <= MAX_STEPS:
         new_times, new_states = np.empty(_CHUNK), np.empty((_CHUNK, *state.shape))
         reason, accepted, t, h = compiled.advance(
             problem, work, t, h, float(end), state, new_times, new_states,
-            _A, _B, _E3, _E5, RTOL, ATOL, MAX_STEPS,
+            _A, _B, _E3, _E5, RTOL, floors, MAX_STEPS,
         )  # fmt: skip
         times.append(new_times[:accepted])
         states.append(new_states[:accepted])
     _require_reached(compiled.STEP_LIMIT if reason == compiled.BUFFER_FULL else reason, t)
-    return np.concatenate(times), np.concatenate(states)
+    path = np.concatenate(times), np.concatenate(states)
+    _require_on_manifold(manifold, *path)
+    return path
+
+
+def _require_on_manifold(manifold: ZeroLossManifold, times: Array, states: Array) -> None:
+    """A step that jumps over a point where the equation is singular goes on elsewhere: f shows it, which stays y."""
+    if not _is_near(manifold, states[-1, 0]):
+        first_off = next(k for k in range(len(times)) if not _is_near(manifold, states[k, 0]))
+        _require_reached(compiled.LEFT_DOMAIN, times[max(first_off - 1, 0)])
+
+
+def _is_near(manifold: ZeroLossManifold, W: Array) -> bool:
+    """Whether f = y within what the tolerance lets through far out: some 1e-12 of the summands a step."""
+    if manifold.is_on(W):
+        return True
+    work = manifold.workspace()
+    return bool(geometry.residual(W, manifold.problem, work) <= DRIFT * rounding_level(manifold, W))
+
+
+def _floors(state: Array, end: float) -> Array:
+    """Absolute tolerances of a state's parts, (k,): relative to their sizes, so that the unit of theta does not matter.
+
+    A point at 0 has the size of its way; a vector that is 0 stays 0, and any tolerance does.
+    """
+    sizes = np.abs(state).max(axis=(1, 2), initial=0.0)
+    if sizes[0] == 0.0:
+        sizes[0] = sizes[1] * end
+    return FLOOR * np.where(sizes > 0.0, sizes, 1.0)
 
 
 def _tangent(manifold: ZeroLossManifold, W: Array, U: Array, t: float) -> Array:

@@ -14,11 +14,12 @@ from .compiled.entry import full_gradient, pack
 from .compiled.lapack import may_use_threads
 from .conditioning import condition_number
 from .coordinates import ReducedCoordinates
-from .errors import GeometryError, ProjectionError
+from .errors import GeometryError
 from .geodesics import Geodesic, geodesic_path, integrate, sampled, times_of
 from .network import FixedCoefficients, Network
 from .parallel import ParallelGradient, is_worthwhile
 from .points import nearest_point, random_point
+from .projection import newton, retracted, rounding_level
 from .reach import check_labels_reachable
 from .reproducible import NOTHING, ONE_THREAD, reproducible_methods
 from .spectrum import diagonalise, eigenvalues, jacobian_rows, which_eigenvalues
@@ -141,13 +142,14 @@ class ZeroLossManifold:
         return random_point(self, generator(rng), positive_number("scale", scale))
 
     def retraction(self, theta: ArrayLike, u: ArrayLike) -> Array:
-        """The point that Newton's method along normal spaces reaches from theta + u: a second-order retraction."""
-        start = self.point("theta", theta) + self._vector("u", u)
-        W = self.coordinates.reduce(start)
-        failure = self.newton(W)
-        if failure is not None:
-            raise ProjectionError(failure)
-        return self.compose(W, start)
+        """The point that Newton's method along normal spaces reaches from theta + u: a second-order retraction.
+
+        Smooth where it is defined: Newton's steps are whole ones and each must halve max |f - y|. Elsewhere
+        `ProjectionError`, with the share of u that can be taken.
+        """
+        start, vector = self.point("theta", theta), self._vector("u", u)
+        W, U = self.coordinates.reduce(start), self.coordinates.reduce(vector)
+        return self.compose(retracted(self, W, U), start + vector)
 
     def nearest_point(self, theta: ArrayLike) -> Array:
         """The point of M nearest to theta: theta - nearest is normal to M there; local, for theta near M.
@@ -309,23 +311,17 @@ class ZeroLossManifold:
         geometry.output(W, self.problem, work)
         return self._distance(work) <= self._off_manifold
 
-    def projection_tolerance(self) -> float:
-        """Largest |f - y| that counts as converged: rounding of a sum of m terms of size 1 + |y|."""
-        return 1e-12 * (1.0 + float(np.abs(self.y).max(initial=0.0)))
+    def projection_tolerance(self, W: Array | None = None) -> float:
+        """Largest |f - y| that counts as converged: rounding of a sum of m terms of size 1 + |y|.
+
+        With a point, that of its own summands where they are larger: far out they cancel.
+        """
+        tolerance = 1e-12 * (1.0 + float(np.abs(self.y).max(initial=0.0)))
+        return tolerance if W is None else max(tolerance, rounding_level(self, W))
 
     def newton(self, W: Array) -> str | None:
-        """Move W onto M in place; None, or why it failed."""
-        tolerance = self.projection_tolerance()
-        size, iterations, info = geometry.newton_projection(
-            W, self.problem, self.workspace(), np.empty_like(W), tolerance, 200
-        )
-        if info == 0 and size <= tolerance:
-            return None
-        reason = "J J^T is singular" if info else "the residual stopped falling"
-        return (
-            f"The projection onto the manifold did not converge: max |f - y| = {size:.1e} after {iterations} Newton "
-            f"steps, needed {tolerance:.1e}; {reason}. Start closer to the manifold, or use a shorter step."
-        )
+        """Move W onto M in place, by damped Newton steps; None, or why it failed."""
+        return newton(self, W)
 
     def along_tangent(self, W: Array, U: Array) -> Array:
         """Projection of U onto the tangent space at W, both in reduced coordinates."""

@@ -62,7 +62,7 @@ def nearest_point(manifold: ZeroLossManifold, target: Array) -> Array:
     failure = manifold.newton(W)
     if failure is not None:
         raise ProjectionError(failure)
-    scale, step = 1.0 + float(np.linalg.norm(target)), np.inf
+    scale, step = max(float(np.linalg.norm(target)), float(np.linalg.norm(W))), np.inf
     for _ in range(200):
         moved = manifold.along_tangent(W, target - W)
         previous, step = step, float(np.linalg.norm(moved))

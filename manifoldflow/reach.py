@@ -13,11 +13,14 @@ from .validation import Array
 if TYPE_CHECKING:
     from .manifold import ZeroLossManifold
 
-_GRID = np.concatenate([-np.logspace(6, -6, 2001), [0.0], np.logspace(-6, 6, 2001)])
+# Close together up to 1e6, then eight a decade to the largest float64: where phi overflows there, it is unbounded.
+LARGEST = float(np.finfo(float).max)
+_HALF = np.concatenate([np.logspace(-6, 6, 2001), np.logspace(6, 308, 2417)[1:], [LARGEST]])
+_GRID = np.concatenate([-_HALF[::-1], [0.0], _HALF])
 
 
 def check_labels_reachable(manifold: ZeroLossManifold) -> None:
-    """Raise `UnreachableLabelsError` when a label lies outside sum_j a_j phi(R), as seen on |z| <= 1e6.
+    """Raise `UnreachableLabelsError` when a label lies outside sum_j a_j phi(R), as seen on a grid of all float64.
 
     For diagonal linear networks, where X w = y has no solution of the signs allowed. Other units with own parameters
     are not examined: their range is rarely bounded.
@@ -28,9 +31,12 @@ def check_labels_reachable(manifold: ZeroLossManifold) -> None:
     if manifold.network.unit.phi is None:
         return
     values = manifold.kernel.table(_GRID)[0]
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        raise UnreachableLabelsError("The activation is not real at any z in [-1e6, 1e6]; use another formula.")
+    if not np.isfinite(values).any():
+        raise UnreachableLabelsError(
+            f"The activation is not a finite real number at any of {_GRID.size} z with |z| <= {LARGEST:.2g}; use "
+            "another formula."
+        )
+    values = values[~np.isnan(values)]
     with np.errstate(over="ignore"):
         extremes = np.stack([manifold.a * values.min(), manifold.a * values.max()])
         low, high = extremes.min(axis=0).sum(axis=0), extremes.max(axis=0).sum(axis=0)
@@ -39,8 +45,8 @@ def check_labels_reachable(manifold: ZeroLossManifold) -> None:
         i = int(outside[0])
         raise UnreachableLabelsError(
             f"{outside.size} of {manifold.n} labels are out of reach: y[{i}] = {manifold.y[i]:.6g}, and with "
-            f"{manifold.m} units the output lies in [{low[i]:.6g}, {high[i]:.6g}] (activation seen on |z| <= 1e6). "
-            "Rescale y or widen the network."
+            f"{manifold.m} units the output lies in [{low[i]:.6g}, {high[i]:.6g}] (activation seen at "
+            f"{_GRID.size} z with |z| <= {LARGEST:.2g}). Rescale y or widen the network."
         )
 
 

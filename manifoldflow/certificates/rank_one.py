@@ -110,6 +110,10 @@ def _maximum(
     name, m = "rank-one maximum", data.manifold.m
     at = [i for i, kind in enumerate(kinds) if kind == "maximum"]
     claim = "the rank-one point is a strict local maximum of F in the features of a sample"
+    dependent = "the samples are not proved to be independent, so that "
+    if not at and not data.mu.is_positive:
+        reason = f"{dependent}M need not have a rank-one point"
+        return Certificate(name, False, claim, reason, chosen.description)
     if not at:
         counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("minimum", "undecided", "none") if kind in kinds)
         reason, opposite = f"of the {len(kinds)} samples: {counts}", all(kind == "minimum" for kind in kinds)
@@ -121,7 +125,7 @@ def _maximum(
     if not regular:
         reason = "phi' is not proved to differ from 0 at every sample, so that J J^T may be singular there"
     if not data.mu.is_positive:
-        reason = "the samples are not proved to be independent, so that the features of one may not move alone"
+        reason = f"{dependent}the features of one may not move alone"
     return Certificate(name, not reason, claim, reason, chosen.description)
 
 

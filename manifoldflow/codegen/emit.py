@@ -10,6 +10,7 @@ from derivations import PointwiseExpression, UnitFunction, derive
 
 from ..errors import CodegenError
 from .passes import compile_program
+from .precision import digits_kept
 from .program import OPERATIONS, Program
 
 _HEADER = '''\
@@ -42,6 +43,8 @@ import numpy as np
 
 from manifoldflow.compiled.lines import accumulate
 from manifoldflow.compiled.options import jit
+
+DIGITS_KEPT = {digits}  # decimal digits that float64 keeps of psi and g for |z| about 1
 
 
 @jit
@@ -102,7 +105,10 @@ def unit_source(unit: UnitFunction, version: str) -> str:
     """
     pointwise = derive(unit).pointwise
     table = "\n".join(f"{_label(entry):<10}{entry.record}" for entry in pointwise)
-    header = _HEADER.format(formula=unit.psi, version=version, own=", ".join(unit.own) or "none", p=unit.p, table=table)
+    digits = digits_kept(_compiled("values and slopes", ("psi", "g"), pointwise)[1])
+    header = _HEADER.format(
+        formula=unit.psi, version=version, own=", ".join(unit.own) or "none", p=unit.p, table=table, digits=digits
+    )
     functions = [_function(unit, group, pointwise) for group in GROUPS] + [_sample_function(unit, pointwise)]
     if unit.phi is not None:
         functions.append(_phi_function(pointwise))

@@ -25,6 +25,7 @@ from ..errors import CodegenError, InputError
 from ..validation import Array
 from .emit import unit_source
 from .folder import kernel_folder
+from .precision import warn_where_digits_are_lost
 
 
 class Kernel:
@@ -45,6 +46,7 @@ class Kernel:
     def __init__(self, unit: UnitFunction, folder: Path) -> None:
         self.unit, self.folder = unit, folder
         module = _import_module(folder / "unit.py")
+        warn_where_digits_are_lost(unit.formula, module.DIGITS_KEPT)
         self._functions = [jit_address(getattr(module, name), SIGNATURES[name]) for name in SIGNATURES]
         self.addresses = _addresses(self._functions)
         self._phi = jit(module.phi_derivatives) if hasattr(module, "phi_derivatives") else None

@@ -13,6 +13,8 @@ from .lower import lower
 from .program import Instruction, Program
 
 DIGITS = 50
+# Working digits, in turn: a formula that cancels needs more of them; what a wrong program misses by does not shrink.
+PRECISIONS = (DIGITS + 20, 4 * DIGITS, 12 * DIGITS)
 
 
 def compile_program(expressions: dict[str, sp.Expr], trace: list[tuple[str, Program]] | None = None) -> Program:
@@ -112,12 +114,13 @@ def _repeated_squaring(rewriter: _Rewriter, base: int, exponent: int) -> int:
 def check_program(program: Program, expressions: dict[str, sp.Expr], stage: str, n_points: int = 3) -> None:
     """Raise `CodegenError` unless the program equals the expressions to 50 digits at fixed points of their domain.
 
-    What it cannot see: a difference that vanishes at every point tried.
+    Where terms of the formula cancel the program is evaluated again with more digits, up to 600. What it cannot see: a
+    difference that vanishes at every point tried.
     """
     symbols = sorted(set().union(*(e.free_symbols for e in expressions.values())), key=str)
     checked = 0
     with mpmath.workdps(DIGITS + 20):
-        for point in _points(len(symbols)):
+        for point in points(len(symbols)):
             values = dict(zip((s.name for s in symbols), point, strict=True))
             checked += _agrees_at(program, expressions, dict(zip(symbols, point, strict=True)), values, stage)
             if checked == n_points:
@@ -128,18 +131,19 @@ def check_program(program: Program, expressions: dict[str, sp.Expr], stage: str,
     )
 
 
-def _points(dimension: int) -> list[tuple[mpmath.mpf, ...]]:
+def points(dimension: int) -> list[tuple[mpmath.mpf, ...]]:
+    """40 points between -9/8 and 9/8 without small relations, for comparing programs."""
     # Square roots of primes: no small algebraic relation between them can hide a difference. The second half of the
     # points is positive, for formulas that are real only there.
     primes = [int(sp.prime(k + 1)) for k in range(40 * dimension)]
-    points = []
+    found = []
     for trial in range(40):
         row = primes[trial * dimension : (trial + 1) * dimension]
         signs = (-1 if (trial + k) % 2 and trial < 20 else 1 for k in range(dimension))
-        points.append(
+        found.append(
             tuple(sign * (mpmath.sqrt(p) % 1 + mpmath.mpf(1) / 8) for sign, p in zip(signs, row, strict=True))
         )
-    return points
+    return found
 
 
 def _agrees_at(
@@ -149,19 +153,27 @@ def _agrees_at(
     wanted = {name: _by_evalf(expression, point) for name, expression in expressions.items()}
     if any(number is None for number in wanted.values()):
         return False
-    got = program.evaluate(values)
-    for name, number in wanted.items():
-        if abs(got[name] - number) > mpmath.mpf(10) ** (-DIGITS) * (1 + abs(number)):
-            raise CodegenError(
-                f"Pass {stage!r} changed {name}: {mpmath.nstr(number, 20)} became {mpmath.nstr(got[name], 20)}. "
-                "This is a defect of the code generator; please report the formula."
-            )
-    return True
+    for digits in PRECISIONS:
+        with mpmath.workdps(digits):
+            got = program.evaluate(values)
+            missed = [name for name, number in wanted.items() if not _agree(got[name], number)]
+        if not missed:
+            return True
+    name = missed[0]
+    raise CodegenError(
+        f"Pass {stage!r} changed {name}: {mpmath.nstr(wanted[name], 20)} became {mpmath.nstr(got[name], 20)}, with "
+        f"{PRECISIONS[-1]} digits. This is a defect of the code generator, please report the formula; or "
+        f"{PRECISIONS[-1] - DIGITS} digits cancel in the formula, then simplify it."
+    )
+
+
+def _agree(got: Any, wanted: Any) -> bool:
+    return bool(abs(got - wanted) <= mpmath.mpf(10) ** (-DIGITS) * (1 + abs(wanted)))
 
 
 def _by_evalf(expression: sp.Expr, point: dict[sp.Symbol, Any]) -> Any:
     substitution = {s: sp.Float(v, DIGITS + 20) for s, v in point.items()}
-    number = expression.evalf(DIGITS + 15, subs=substitution)
+    number = expression.evalf(DIGITS + 15, subs=substitution, maxn=PRECISIONS[-1])
     if not number.is_Float and not number.is_Rational:
         return None
     value = mpmath.mpf(sp.Float(number, DIGITS + 15)._mpf_)

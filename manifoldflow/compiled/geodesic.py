@@ -66,7 +66,7 @@ def _contract(problem, work, U):
 @jit
 def advance(problem, work, t, h, t_end, state, times, states, A, B, E3, E5, rtol, atol, max_steps):
     """Integrate `state` in place from t to t_end >= t, first step h (0: chosen here); fill times and states by accepted
-    steps.
+    steps. Errors of state[k] are held to atol[k] + rtol |state[k]|.
 
     Returns (reason, accepted steps, t, next h); BUFFER_FULL asks to be called again.
     """
@@ -126,7 +126,7 @@ def _error(state, trial, stages, h, E3, E5, rtol, atol):
     for k in range(state.shape[0]):
         for j in range(state.shape[1]):
             for c in range(state.shape[2]):
-                scale = atol + rtol * max(abs(state[k, j, c]), abs(trial[k, j, c]))
+                scale = atol[k] + rtol * max(abs(state[k, j, c]), abs(trial[k, j, c]))
                 e5, e3 = 0.0, 0.0
                 for stage in range(stages.shape[0]):
                     e5 += E5[stage] * stages[stage, k, j, c]
@@ -145,7 +145,7 @@ def _first_step(state, derivative, span, rtol, atol):
     for k in range(state.shape[0]):
         for j in range(state.shape[1]):
             for c in range(state.shape[2]):
-                scale = atol + rtol * abs(state[k, j, c])
+                scale = atol[k] + rtol * abs(state[k, j, c])
                 size += (state[k, j, c] / scale) ** 2
                 speed += (derivative[k, j, c] / scale) ** 2
     return min(span, 0.01 * np.sqrt(size / speed)) if size > 0.0 and speed > 0.0 else span

@@ -15,6 +15,9 @@ from .options import jit_bare
     SWITCH,
 ) = range(10)  # fmt: skip
 
+# Relative rounding of F: of its derivative in the pre-activations, which have some eps of their own sizes.
+SHARPNESS_ROUNDING = 1e-12
+
 
 class Control(NamedTuple):
     """What a run is asked for; times are flow times of dTheta/dt = -grad F.
@@ -223,13 +226,19 @@ def new_trial(W, degree):
 def finish_step(state, trial, problem, work, record, control, h, size, order):
     """Land a trial step of error norm `size` <= 1 on the manifold, accept and record it; returns the reason.
 
-    What `gradient` leaves in the workspace is then that of the state's point.
+    What `gradient` leaves in the workspace is then that of the state's point. A step that would not move the clock is
+    no step. One along which F rises by more than rtol F is refused: estimates of the error miss it in long steps over
+    stiff directions, where rounding of the linear systems is multiplied.
     """
+    if state.scalars[T] + h == state.scalars[T]:
+        return STEP_UNDERFLOW
     copy(trial.W, trial.error)
     F, size_there, landed = land(trial.W, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
     state.counters[FIELD_EVALUATIONS] += 1
     if landed != RUNNING:
         return reject(state, 0.25, landed)
+    if state.scalars[SHARPNESS] * (1.0 + max(control.rtol, SHARPNESS_ROUNDING)) < F:
+        return reject(state, 0.25, STEP_UNDERFLOW)
     state.scalars[H] = h * step_factor(size, state.scalars[LAST_ERROR], order)
     state.scalars[LAST_ERROR] = size
     reason = accept(state, trial.W, trial.grad, F, size_there, h, work, control)

@@ -131,6 +131,30 @@ def test_labels_out_of_reach(formula, weights, labels, match):
         mf.ZeroLossManifold(network, X, labels)
 
 
+@pytest.mark.parametrize("size", [1e8, 1e20, 1e100, 1e300, -1e300])
+@pytest.mark.parametrize("formula", ["z**3 + z", "z", "sinh(z)", "sign"])
+def test_labels_of_any_size_are_in_reach_of_an_unbounded_activation(formula, size):
+    if formula == "sign":  # one-sided: large labels of one sign only
+        network = mf.TwoLayerNetwork("softplus(z)", width=2, output_weights=[np.sign(size)] * 2)
+        assert mf.ZeroLossManifold(network, X, [size, np.sign(size)]).n == 2
+        with pytest.raises(UnreachableLabelsError, match=r"\d+ z with \|z\| <= 1\.8e\+308"):
+            mf.ZeroLossManifold(network, X, [-size, np.sign(size)])
+    else:
+        assert mf.ZeroLossManifold(mf.TwoLayerNetwork(formula, width=2), X, [size, 1.0]).y[0] == size
+
+
+@pytest.mark.parametrize("formula", ["tanh(z)", "z**2/(1 + z**2)", "sigmoid(z)", "atan(z)"])
+def test_a_bounded_activation_stays_bounded_where_float64_overflows(formula):
+    with pytest.raises(UnreachableLabelsError, match="out of reach"):
+        mf.ZeroLossManifold(mf.TwoLayerNetwork(formula, width=2), X, [1e8, 1.0])
+
+
+def test_large_labels_have_points():
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=3), X, [1e20, 2e20])
+    theta = man.random_point(rng=0)
+    assert np.abs(man.residual(theta)).max() < 1e-12 * 2e20
+
+
 def test_labels_within_reach_are_taken():
     for formula, labels in (("tanh(z)", [1.9, -1.9]), ("z**2", [0.5, 9.0]), ("exp(z)", [1e-3, 1e3])):
         man = mf.ZeroLossManifold(mf.TwoLayerNetwork(formula, width=2), X, labels)

@@ -6,6 +6,7 @@ Oracle: the generated functions at float64 against mpmath at 50 digits, from for
 import ast
 import hashlib
 import importlib.util
+import warnings
 
 import mpmath
 import numpy as np
@@ -13,13 +14,15 @@ import pytest
 import sympy as sp
 
 import manifoldflow as mf
-from derivations import derive
+from derivations import UnitFunction, derive
 from manifoldflow.codegen import load_kernel
 from manifoldflow.codegen.emit import _straight_line, unit_source
+from manifoldflow.codegen.kernel import Kernel
 from manifoldflow.codegen.lower import lower
 from manifoldflow.codegen.passes import check_program, compile_program, drop_unused, expand_powers
+from manifoldflow.codegen.precision import digits_kept
 from manifoldflow.codegen.program import OPERATIONS, Instruction, Program
-from manifoldflow.errors import CodegenError, FormulaError, InputError
+from manifoldflow.errors import CancellationWarning, CodegenError, FormulaError, InputError
 
 z, c = sp.Symbol("z", real=True), sp.Symbol("c", real=True)
 
@@ -189,6 +192,58 @@ def test_the_check_sees_the_fortieth_digit():
     ]
     with pytest.raises(CodegenError, match="changed psi"):
         check_program(Program(tuple(shifted), program.outputs), expressions, "bad")
+
+
+@pytest.mark.parametrize("shift", [5, 20, 60])
+def test_formulas_that_cancel_are_checked_with_more_digits(shift):
+    c = sp.Integer(10) ** shift
+    expressions = {"psi": (z + c) ** 3 - 3 * c * z**2 - 3 * c**2 * z - c**3}
+    good = lower(expressions)
+    check_program(good, expressions, "lower")
+    # A constant that is off by 1e-40 of itself changes psi by far more than the rounding of 600 digits.
+    wrong = [
+        Instruction("constant", payload=i.payload + 1) if i.operation == "constant" and i.payload == 3 else i
+        for i in good.instructions
+    ]
+    with pytest.raises(CodegenError, match="changed psi"):
+        check_program(Program(tuple(wrong), good.outputs), expressions, "bad")
+    nearly = [
+        Instruction("constant", payload=i.payload * (1 + type(i.payload)(1, 10**40)))
+        if i.operation == "constant" and i.payload == c
+        else i
+        for i in good.instructions
+    ]
+    with pytest.raises(CodegenError, match="changed psi"):
+        check_program(Program(tuple(nearly), good.outputs), expressions, "bad")
+
+
+def test_a_formula_that_cancels_beyond_every_precision_is_named():
+    c = sp.Integer(10) ** 300
+    expressions = {"psi": (z + c) ** 3 - 3 * c * z**2 - 3 * c**2 * z - c**3}
+    with pytest.raises(CodegenError, match="digits cancel in the formula"):
+        check_program(lower(expressions), expressions, "lower")
+
+
+def load_quietly(unit):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CancellationWarning)
+        return load_kernel(unit)
+
+
+def test_the_user_is_told_of_lost_digits():
+    unit = UnitFunction("(z + 1e5)**3 - 3e5*z**2 - 3e10*z - 1e15")
+    with pytest.warns(CancellationWarning, match="float64 keeps 0 of 15 digits"):
+        Kernel(unit, load_quietly(unit).folder)
+    assert "DIGITS_KEPT = 15 " in load_kernel(UnitFunction("z**3 + z")).source
+
+
+@pytest.mark.parametrize(
+    ("expression", "fewest", "most"),
+    [(z**3 + z, 14, 15), (sp.tanh(z), 14, 15), ((z + 1000) ** 3 - 1000**3 - 3 * 1000**2 * z, 7, 12),
+     (sp.log(z), 14, 15), (sp.log(-1 - z**2), 15, 15)],
+)  # fmt: skip
+def test_digits_that_float64_keeps(expression, fewest, most):
+    assert fewest <= digits_kept(lower({"psi": expression})) <= most
 
 
 def test_a_formula_that_is_nowhere_real_cannot_be_checked():

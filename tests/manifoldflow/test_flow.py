@@ -354,17 +354,39 @@ def test_an_event_that_holds_at_the_start_is_not_a_crossing(cubic):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_tolerance_below_rounding_ends_in_underflow(cubic, method):
-    sol = mf.sharpness_flow(cubic.man, cubic.theta, (1e6, 1e6 + 1.0), rtol=1e-30, atol=0.0, method=method)
+def test_a_step_that_does_not_move_the_clock_ends_in_underflow(cubic, method):
+    # Neighbouring float64 are 2 apart at 1e16, and the flow needs steps of about 1e-3.
+    sol = mf.sharpness_flow(cubic.man, cubic.theta, (1e16, 1e16 + 64.0), method=method)
     assert (sol.status, sol.success) == ("step_underflow", False)
     assert "rtol" in sol.message
-    assert 1e6 <= sol.t[-1] < 1e6 + 1.0
-    assert np.abs(cubic.man.residual(sol.theta[-1])).max() < 1e-12
+    assert sol.t.tolist() == [1e16]
+    np.testing.assert_allclose(sol.theta[-1], cubic.theta, atol=1e-14)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_smallest_tolerance_comes_to_an_end(cubic, method):
+    sol = mf.sharpness_flow(cubic.man, cubic.theta, (0.0, 0.01), rtol=2.3e-15, atol=1e-13, method=method)
+    assert sol.status == "reached_end"
+    assert sol.stats["accepted"] < 5000
+
+
+@pytest.mark.filterwarnings("ignore::manifoldflow.errors.AssumptionWarning")
+@pytest.mark.parametrize("rtol", [1e-8, 1e-4])
+@pytest.mark.parametrize(("seed", "n", "d"), [(0, 20, 10), (2, 10, 6)])
+def test_the_sharpness_does_not_rise_along_a_long_step(seed, n, d, rtol):
+    # Without a bound, steps of 1e11 over the largest rate let F rise by 1e-4 to 1e-2 of itself at rtol 1e-8.
+    data = mf.datasets.synthetic(n=n, d=d, rng=seed)
+    U, S, _ = np.linalg.svd(data.X, full_matrices=False)
+    h = d // 2
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("tanh(z)", width=10), U[:, :h] * S[:h], data.y)
+    sol = mf.sharpness_flow(man, man.random_point(rng=seed), rtol=rtol, max_steps=2500, dense_output=False)
+    assert sol.t[-1] > 1e11  # so far out that some were refused
+    assert np.all(sol.sharpness[1:] <= sol.sharpness[:-1] * (1.0 + rtol))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_projection_that_fails_is_told_apart(cubic, method, monkeypatch):
-    monkeypatch.setattr(cubic.man, "projection_tolerance", lambda: -1.0)
+    monkeypatch.setattr(cubic.man, "projection_tolerance", lambda W=None: -1.0)
     with np.errstate(invalid="ignore"):
         sol = mf.sharpness_flow(cubic.man, cubic.theta, (0.0, 1.0), method=method)
     assert (sol.status, sol.success, sol.t.size) == ("projection_failed", False, 1)
@@ -551,6 +573,8 @@ BAD = [
     ({"t_span": ("a", "b")}, "t_span"),
     ({"rtol": -1e-8}, "rtol"),
     ({"rtol": 0.0}, "rtol"),
+    ({"rtol": 1e-30}, r"rtol must be at least 10 eps = 2\.22e-15"),
+    ({"rtol": 2.2e-15, "atol": 0.0}, "10 eps"),
     ({"rtol": np.nan}, "rtol"),
     ({"rtol": "1e-8"}, "rtol"),
     ({"rtol": True}, "rtol"),

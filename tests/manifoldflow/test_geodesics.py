@@ -119,6 +119,32 @@ def test_a_single_step_has_order_eight(cubic):
     assert fitted_order(steps, errors) == pytest.approx(9.0, abs=1.0)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e3, 1e6])
+def test_tolerances_do_not_depend_on_the_unit_of_theta(scale):
+    data = mf.datasets.synthetic(n=3, d=6, rng=0)
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=4), data.X, data.y)
+    scaled = mf.ZeroLossManifold(man.network, scale * data.X, data.y)
+    theta = man.random_point(rng=0)
+    rng = np.random.default_rng(0)
+    u, v = (3.0 * man.projection(theta, rng.normal(size=theta.shape)) for _ in range(2))
+    end, carried = man.exp(theta, u), man.transport(theta, v, u)
+    far = scale * scaled.exp(theta / scale, u / scale)
+    assert np.linalg.norm(far - end) < 1e-12 * np.linalg.norm(end)
+    # A vector's size is its own, whatever that of the point.
+    for size in (1.0, scale, 1.0 / scale):
+        moved = scaled.transport(theta / scale, size * v, u / scale) / size
+        assert np.linalg.norm(moved - carried) < 1e-11 * np.linalg.norm(carried)
+
+
+def test_a_geodesic_that_does_not_move_and_one_from_the_origin():
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=3), np.eye(2), [0.0, 0.0])
+    theta = np.zeros((3, 2))
+    np.testing.assert_array_equal(man.exp(theta, np.zeros((3, 2))), theta)
+    np.testing.assert_array_equal(man.transport(theta, np.zeros((3, 2)), [[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]), theta)
+    end = man.exp(theta, [[1e-8, 0.0], [-1e-8, 0.0], [0.0, 0.0]])
+    np.testing.assert_allclose(end, [[1e-8, 0.0], [-1e-8, 0.0], [0.0, 0.0]], rtol=1e-12, atol=1e-22)
+
+
 def test_the_record_is_immutable(cubic):
     curve = cubic.man.geodesic(cubic.theta, cubic.tangent(), [0.0, 1.0])
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -144,8 +170,9 @@ def test_a_geodesic_that_leaves_the_domain_says_how_far_it_came():
     # log z_1 + log z_2 = 0 runs into z_2 = 0 when its unit is pulled there fast enough: never; but 1/z does, at z = 0.
     man = mf.ZeroLossManifold(mf.TwoLayerNetwork("sqrt(z)", width=2), [[1.0]], [2.0])
     theta = np.array([[1.0], [1.0]])
-    with pytest.raises(GeometryError, match=r"could be followed to t = .* only: .*shorter"):
-        man.geodesic(theta, [[3.0], [-3.0]], [0.0, 1.0])
+    for speed in (2.5, 3.0, 4.0, 6.0, 10.0):  # also where a step jumps over the end of the domain
+        with pytest.raises(GeometryError, match=r"could be followed to t = .* only: .*shorter"):
+            man.geodesic(theta, [[speed], [-speed]], [0.0, 1.0])
     inside = man.geodesic(theta, [[0.3], [-0.3]], [0.0, 1.0]).theta[-1]
     assert np.sqrt(inside).sum() == pytest.approx(2.0, rel=1e-13)
 
