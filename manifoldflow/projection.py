@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 200
 SHARES = 60  # halvings of a refused step that are tried for the message
-# Newton stops at 0.1 to 2 eps times the sizes of `rounding_sizes`, for m = 4 to 400 and summands of 1 to 1e12.
+# A choice with room: Newton has stopped at some eps times the sizes of `rounding_sizes`, for m = 4 to 8.
 ROUNDING = 8.0 * np.finfo(float).eps
 
 
