@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
 
 from verification.report.svg import SETTINGS, figure_svg, standalone
 
@@ -50,14 +51,14 @@ def _counts(found: Found) -> dict[str, str]:
 def _panel(
     axes: Axes, found: Found, cells: Sequence[Sequence[str]], colours: Mapping[str, str], title: str
 ) -> None:
-    """Cells of a row that agree are one bar: a few paths instead of thousands."""
+    """All cells of a colour are one path of a few rectangles: a tenth of the file that a path a cell would give."""
     x, y = found.labels, np.array([row.coefficient for row in found.rows])
     width, height = float(x[1] - x[0]), float(y[1] - y[0])
+    corner = np.array([x[0] - width / 2, y[0] - height / 2])
     for word, colour in colours.items():
-        for value, row in zip(y, cells, strict=True):
-            bars = [(float(x[a]) - width / 2, (b - a) * width) for a, b in _runs(row, word)]
-            if bars and colour != "#ffffff":
-                axes.broken_barh(bars, (value - height / 2, height), facecolors=colour, edgecolors=colour, lw=0.2)
+        boxes = [Path(corner + np.array(corners) * [width, height], closed=True) for corners in _boxes(cells, word)]
+        if boxes and colour != "#ffffff":
+            axes.add_patch(PathPatch(Path.make_compound_path(*boxes), facecolor=colour, edgecolor=colour, linewidth=0.2))
     _thresholds(axes, found)
     axes.set(xlim=(x[0] - width / 2, x[-1] + width / 2), ylim=(y[0] - height / 2, y[-1] + height / 2))
     seen = [word for word in colours if any(word in row for row in cells)]
@@ -65,6 +66,21 @@ def _panel(
     axes.legend(handles=patches, fontsize=6.5, loc="upper right", frameon=True, framealpha=0.9, handlelength=1.0,
                 ncols=2 if len(seen) > 4 else 1, borderpad=0.3, labelspacing=0.3)  # fmt: skip
     axes.set_title(title, fontsize=9.0)
+
+
+def _boxes(cells: Sequence[Sequence[str]], word: str) -> list[list[tuple[int, int]]]:
+    """Corners of rectangles that make up the cells with the word, in columns and rows; the first corner twice.
+
+    >>> _boxes(["ab", "ab", "bb"], "a")
+    [[(0, 0), (1, 0), (1, 2), (0, 2), (0, 0)]]
+    """
+    growing: dict[tuple[int, int], int] = {}
+    found = []
+    for k, row in enumerate([*cells, []]):
+        runs = _runs(row, word)
+        found += [(run, first, k) for run, first in growing.items() if run not in runs]
+        growing = {run: growing.get(run, k) for run in runs}
+    return [[(a, low), (b, low), (b, high), (a, high), (a, low)] for (a, b), low, high in found]
 
 
 def _runs(row: Sequence[str], word: str) -> list[tuple[int, int]]:

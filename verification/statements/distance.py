@@ -12,6 +12,8 @@ from verification.evidence import Evidence
 from verification.points import Point
 from verification.records import Check, Measurement, Statement
 
+from . import sharper
+
 RESOLVED = 1e-9
 
 
@@ -22,10 +24,13 @@ def measure(evidence: Evidence) -> Measurement:
     # F does not grow along the flow, so the constants of its start hold at its points too.
     on_flow = [replace(p, constants=evidence.constants) if p.fails_a1_or_a2 else p for p in evidence.flow_points]
     points = [*evidence.covered_points, *on_flow]
-    shares = [share(evidence, point) for point in points if _distance(evidence, point) > RESOLVED]
+    resolved = [point for point in points if _distance(evidence, point) > RESOLVED]
+    shares = [share(evidence, point) for point in resolved]
     measured = max(shares, default=float("nan"))
     reason = "1e-6: distances above 1e-9 with an error of 1e-15"
-    return Measurement((Check("|z - z*| over its bound", measured, "<=", 1.0, 1e-6, reason, len(shares)),))
+    check = Check("|z - z*| over its bound", measured, "<=", 1.0, 1e-6, reason, len(shares))
+    halved = (float(sharper.distance_shares(evidence, point).max()) for point in resolved)
+    return Measurement((check,), sharper.note(evidence, "S6*", "|z - z*| over its bound", halved, largest=True))
 
 
 def _distance(evidence: Evidence, point: Point) -> float:

@@ -53,8 +53,14 @@ def test_fifty_digits_refine_the_floats() -> None:
     with mpmath.workdps(50):
         Z = exact(THETA) @ exact(X).T
         fine = geometry(exact(X), exact(np.ones(3)), CUBIC.digits(Z, VALUES))
-        value, residual = refined_eigenvalue(fine, spectrum(found, (1, 1, 1))[1][0])
-        assert float(residual) < 1e-40
+        vector = spectrum(found, (1, 1, 1))[1][0]
+        value, residual = refined_eigenvalue(fine, vector)
+        # One step divides the error of the float's vector, 1e-15, by that of the shift, 1e-20, and the quotient's is
+        # the square of that; a second step leaves the rounding of 50 digits.
+        assert float(residual) < 1e-32
+        again, rest = refined_eigenvalue(fine, vector, steps=2)
+        assert float(rest) < 1e-42
+        assert abs(again - value) < mpmath.mpf(10) ** -42 * abs(value)
         assert float(value) == pytest.approx(spectrum(found, (1, 1, 1))[0][0], rel=1e-12)
         assert float(fine.F) == pytest.approx(found.F, rel=1e-14)
         assert float(Data.of(fine.G).nu) == pytest.approx(Data.of(found.G).nu, rel=1e-12)
