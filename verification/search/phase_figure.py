@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
-from verification.report.svg import SETTINGS, figure_svg, standalone
+from verification.report.svg import SETTINGS
 
 from .phase import Found
+from .picture import dots, picture
 
 _KINDS = {"minimum": "#0072B2", "maximum": "#F0E442", "undecided": "#888888", "none": "#ffffff"}
 _ENDS = {"rank one": "#0072B2", "disagreeing": "#F0E442", "moving": "#E69F00", "none": "#ffffff"}
@@ -39,7 +40,7 @@ def figure(found: Found) -> str:
             axes[k, 0].set_ylabel("e")
         drawn.suptitle(f"{found.diagram.text.replace('**', '^')}", fontsize=10.0)
         caption = f"Phase diagram of {found.diagram.text} over y/m and e; lines: thresholds where phi''' = 0."
-        return standalone(figure_svg(drawn, f"phase-{found.diagram.name}", caption))
+        return picture(drawn, "phase", caption)
 
 
 def _counts(found: Found) -> dict[str, str]:
@@ -94,7 +95,7 @@ def _runs(row: Sequence[str], word: str) -> list[tuple[int, int]]:
 
 
 def _thresholds(axes: Axes, found: Found) -> None:
-    """The zeros of phi''' as points, one row each."""
+    """The zeros of phi''', a row of dots for each coefficient."""
     points = [(value, row.coefficient) for row in found.rows for value in row.thresholds]
     if points:
-        axes.plot(*np.array(points).T, linestyle="none", marker="o", markersize=2.4, color="black")
+        dots(axes, points, "black", 2.6)

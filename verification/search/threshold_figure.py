@@ -9,8 +9,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from verification.report.svg import SETTINGS, figure_svg, standalone
+from verification.report.svg import SETTINGS
 
+from .picture import dots, picture
 from .threshold import Found
 
 _STYLES = {"ray": ("o", "#0072B2", 0.94, "rays", "right"), "flow": ("^", "#D55E00", 1.06, "flows", "left")}
@@ -27,23 +28,23 @@ def figure(found: Found) -> str:
         _all(left, found)
         _smallest(right, found)
         for axes in (left, right):
-            axes.set(xscale="log", yscale="log", xlabel="m", xlim=(0.6 * found.sizes[0], 1.5 * found.sizes[-1]))
-            axes.set_xticks(found.sizes, [str(m) for m in found.sizes])
+            axes.set(xscale="log", yscale="log", xlabel="m", xlim=(0.6 * found.sizes[0], (1.5 if axes is left else 4.0) * found.sizes[-1]))
+            axes.set_xticks(found.sizes, [str(m) for m in found.sizes], fontsize=7.0)
             axes.xaxis.set_minor_locator(NullLocator())
         least = found.smallest
         caption = (
             "Gradient over S3's threshold where the smallest Hessian eigenvalue changes sign, on rays and flows, over "
             f"the width m; smallest {least.ratio:.4f} at m = {least.m}."
         )
-        return standalone(figure_svg(drawn, "threshold", caption))
+        return picture(drawn, "threshold", caption)
 
 
 def _all(axes: Axes, found: Found) -> None:
-    axes.set_title(r"$|\mathrm{grad}\,F|\;/\;4\sqrt{\mu}\,\beta\,s_{\min}$ where $\lambda_{\min}$ changes sign", fontsize=9.0)
-    for path, (marker, colour, shift, label, side) in _STYLES.items():
+    quantity = r"$|\mathrm{grad}\,F|\;/\;4\sqrt{\mu}\,\beta\,s_{\min}$"
+    axes.set_title(quantity + r" where $\lambda_{\min}$ changes sign", fontsize=9.0)
+    for path, (_, colour, shift, label, side) in _STYLES.items():
         pairs = [(item.m * shift, item.ratio) for item in found.crossings if item.path == path]
-        axes.plot(*np.array(pairs).reshape(-1, 2).T, linestyle="none", marker=marker, markersize=3.2, color=colour,
-                  alpha=0.75, markeredgewidth=0.0)  # fmt: skip
+        dots(axes, pairs, colour, 3.2)
         top = max((pair for pair in pairs if pair[0] == found.sizes[0] * shift), default=(found.sizes[0], 1.0))
         axes.annotate(label, top, (0, 5), textcoords="offset points", color=colour, fontsize=8.0, ha=side)
     axes.axhline(1.0, color="black", linewidth=0.8)
@@ -61,7 +62,7 @@ def _smallest(axes: Axes, found: Found) -> None:
     m = max((m for m in found.sizes if found.ratios("search", m)), default=0)
     if m:
         place = m, found.ratios("search", m)[0] - 1.0
-        axes.annotate(f"{1.0 + place[1]:.4f}", place, (-4, -9), textcoords="offset points", color=_SEARCHED,
+        axes.annotate(f"{1.0 + place[1]:.4f}", place, (-6, -3), textcoords="offset points", color=_SEARCHED,
                       fontsize=8.0, ha="right")  # fmt: skip
 
 
@@ -69,4 +70,4 @@ def _line(axes: Axes, found: Found, path: str, marker: str, colour: str, label: 
     pairs = [(m, found.ratios(path, m)[0] - 1.0) for m in found.sizes if found.ratios(path, m)]
     axes.plot(*np.array(pairs).reshape(-1, 2).T, color=colour, linewidth=1.0, marker=marker, markersize=3.2)
     if pairs:
-        axes.annotate(label, pairs[0], (-2, 5), textcoords="offset points", color=colour, fontsize=8.0)
+        axes.annotate(label, pairs[-1], (5, 0), textcoords="offset points", color=colour, fontsize=8.0, va="center")

@@ -19,7 +19,7 @@ from verification.search.enclosed import constants
 from verification.search.geometry import geometry
 from verification.search.replay import NOT_REFUTED, REFUTED, UNDECIDED, Replay
 
-SMALL = Effort(pools=2, starts=1, evaluations=150)
+SMALL = Effort(pools=2, starts=1, evaluations=110)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
     plain = [item for item in INEQUALITIES if not item.threshold]
     thresholds = [item for item in INEQUALITIES if item.threshold]
     rows = run(FAMILIES[:2], inequalities=plain, effort=SMALL, out=out)
-    rows += run(FAMILIES[:1], inequalities=thresholds, effort=Effort(pools=4, starts=2, evaluations=250), out=out)
+    rows += run(FAMILIES[:1], inequalities=thresholds, effort=Effort(pools=2, starts=2, evaluations=120), out=out)
     return sorted(rows, key=lambda row: INEQUALITIES.index(row.inequality))
 
 
