@@ -85,7 +85,8 @@ class Found:
         lines.insert(0, "|grad F| / (4 sqrt(mu) beta s_min) where lambda_min(Hess F) changes sign")
         if self.crossings:
             least = self.smallest
-            lines.append(f"smallest: {least.ratio:.6f} ({least.path}, {least.activation}, m = {least.m}, n = {least.n})")
+            where = f"{least.path}, {least.activation}, m = {least.m}, n = {least.n}"
+            lines.append(f"smallest: {least.ratio:.6f} ({where})")
         return "\n".join(lines)
 
     def _cells(self, m: int) -> tuple[str, ...]:
@@ -133,15 +134,16 @@ def thresholds(
 
 def _sampled(layout: Layout, inequality: Inequality, count: int, rng: np.random.Generator) -> list[Crossing]:
     """The first `count` of either path that meet a change of sign where S3 says something."""
-    kept: dict[str, list[Crossing]] = {"ray": [], "flow": []}
+    kept: dict[str, list[float]] = {"ray": [], "flow": []}
     for _ in range(_ATTEMPTS * count):
         x = layout.random(rng)
         for path, follow in (("ray", _on_ray), ("flow", _on_flow)):
             if len(kept[path]) < count:
                 ratios = [_ratio(layout, point, inequality) for point in follow(layout, x)]
                 seen = [ratio for ratio in ratios if np.isfinite(ratio)]
-                kept[path] += [Crossing(path, layout.family.text, sum(layout.groups), layout.n, min(seen))] if seen else []
-    return kept["ray"] + kept["flow"]
+                kept[path] += [min(seen)] if seen else []
+    text, m = layout.family.text, sum(layout.groups)
+    return [Crossing(path, text, m, layout.n, ratio) for path, ratios in kept.items() for ratio in ratios]
 
 
 def _ratio(layout: Layout, point: Point, inequality: Inequality) -> float:

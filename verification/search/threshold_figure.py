@@ -27,8 +27,9 @@ def figure(found: Found) -> str:
         drawn.subplots_adjust(left=0.09, right=0.985, top=0.92, bottom=0.13, wspace=0.25)
         _all(left, found)
         _smallest(right, found)
-        for axes in (left, right):
-            axes.set(xscale="log", yscale="log", xlabel="m", xlim=(0.6 * found.sizes[0], (1.5 if axes is left else 4.0) * found.sizes[-1]))
+        for axes, margin in ((left, 1.5), (right, 4.0)):
+            limits = 0.6 * found.sizes[0], margin * found.sizes[-1]
+            axes.set(xscale="log", yscale="log", xlabel="m", xlim=limits)
             axes.set_xticks(found.sizes, [str(m) for m in found.sizes], fontsize=7.0)
             axes.xaxis.set_minor_locator(NullLocator())
         least = found.smallest
