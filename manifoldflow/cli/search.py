@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     command.add_argument("--phase", metavar="NAME",
                          help="instead, the phase diagram of tanh, sigmoid, softplus or arctan")  # fmt: skip
     command.add_argument("--threshold", action="store_true",
-                         help="instead, where the Hessian's first negative eigenvalue appears, over widths")  # fmt: skip
+                         help="instead, where the first negative Hessian eigenvalue appears")  # fmt: skip
     command.add_argument("--grid", type=count, default=24, metavar="N",
                          help="points a side of a phase diagram (default: 24)")  # fmt: skip
     command.add_argument("--processes", type=natural, default=2, metavar="N",

@@ -1,4 +1,4 @@
-"""`manifoldflow search`: the smallest margins, one instance again, a phase diagram, or the first negative eigenvalues."""
+"""`manifoldflow search`: smallest margins, one instance again, a phase diagram, or the first negative eigenvalues."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def phase(name: str, grid: int, seed: int, processes: int, out: Path) -> Outcome
 
 def threshold(
     formulas: Sequence[str] | None, ranges: Sequence[tuple[str, float, float]], seed: int, out: Path
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """The first negative eigenvalues; 1 where one lies below S3's threshold, 3 where a path has none, else 0."""
     found = thresholds(_families(formulas, ranges), rng=seed)
     if found.crossings:

@@ -59,7 +59,8 @@ def _panel(
     for word, colour in colours.items():
         boxes = [Path(corner + np.array(corners) * [width, height], closed=True) for corners in _boxes(cells, word)]
         if boxes and colour != "#ffffff":
-            axes.add_patch(PathPatch(Path.make_compound_path(*boxes), facecolor=colour, edgecolor=colour, linewidth=0.2))
+            whole = Path.make_compound_path(*boxes)
+            axes.add_patch(PathPatch(whole, facecolor=colour, edgecolor=colour, linewidth=0.2))
     _thresholds(axes, found)
     axes.set(xlim=(x[0] - width / 2, x[-1] + width / 2), ylim=(y[0] - height / 2, y[-1] + height / 2))
     seen = [word for word in colours if any(word in row for row in cells)]
