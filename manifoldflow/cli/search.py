@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
                          help="comma-separated, such as S3,S13* (default: all)")  # fmt: skip
     command.add_argument("--broken", type=positive, default=1.0, metavar="PERCENT",
                          help="how much too large the constants are made as a control (default: 1)")  # fmt: skip
-    command.add_argument("--full", action="store_true", help="the effort of docs/search.md, some minutes")
+    command.add_argument("--full", action="store_true", help="more starts and evaluations, some minutes")
     command.add_argument("--seed", type=natural, default=0, metavar="S", help="of the starts (default: 0)")
     command.add_argument("--replay", type=Path, metavar="FILE", help="evaluate a saved instance again at 50 digits")
     command.add_argument("--phase", metavar="NAME",

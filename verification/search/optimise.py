@@ -1,7 +1,7 @@
 """The search: a pool of random and near-critical starts, then L-BFGS-B and Nelder-Mead from the best of them.
 
 Ratios have kinks (smallest eigenvalues, largest entries, infima), where a quasi-Newton method stops short and a simplex
-goes on (docs/search.md).
+goes on (docs/adversarial_search.md).
 """
 
 from __future__ import annotations

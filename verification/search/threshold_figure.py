@@ -32,6 +32,7 @@ def figure(found: Found) -> str:
             axes.set(xscale="log", yscale="log", xlabel="m", xlim=limits)
             axes.set_xticks(found.sizes, [str(m) for m in found.sizes], fontsize=7.0)
             axes.xaxis.set_minor_locator(NullLocator())
+        right.set_yscale("log" if any(item.ratio > 1.0 for item in found.crossings) else "linear")
         least = found.smallest
         caption = (
             "Gradient over S3's threshold where the smallest Hessian eigenvalue changes sign, on rays and flows, over "
@@ -68,7 +69,8 @@ def _smallest(axes: Axes, found: Found) -> None:
 
 
 def _line(axes: Axes, found: Found, path: str, marker: str, colour: str, label: str) -> None:
-    pairs = [(m, found.ratios(path, m)[0] - 1.0) for m in found.sizes if found.ratios(path, m)]
+    smallest = [(m, ratio) for m in found.sizes for ratio in found.ratios(path, m)[:1]]
+    pairs = [(m, ratio - 1.0) for m, ratio in smallest if ratio > 1.0]  # a refutation is in the other panel
     axes.plot(*np.array(pairs).reshape(-1, 2).T, color=colour, linewidth=1.0, marker=marker, markersize=3.2)
     if pairs:
         axes.annotate(label, pairs[-1], (5, 0), textcoords="offset points", color=colour, fontsize=8.0, va="center")

@@ -1,4 +1,4 @@
-"""Notes with the measured ratio of the sharper forms of S3, S5, S6 and S13 (docs/search.md); they decide nothing."""
+"""Notes with the measured ratio of the sharper forms of S3, S5, S6 and S13 (docs/adversarial_search.md); they decide nothing."""
 
 from __future__ import annotations
 

@@ -131,13 +131,13 @@ def test_bad_families_are_refused(make: Callable[[], Family]) -> None:
 
 @pytest.mark.parametrize("m", [2, 5])
 def test_the_four_of_the_sharper_distance_is_attained_near_rank_one(m: int) -> None:
-    """docs/search.md: sqrt(m / (m - 1)) near the point where phi'' = 0."""
+    """docs/adversarial_search.md: sqrt(m / (m - 1)) near the point where phi'' = 0."""
     Z = np.array([[1e-3], *[[-1e-3 / (m - 1)]] * (m - 1)])
     assert sharp_distance_ratio(Z, 1.0) == pytest.approx(np.sqrt(m / (m - 1)), rel=1e-4)
 
 
 def test_the_sharper_distance_cannot_have_the_factor_of_rank_one_everywhere() -> None:
-    """docs/search.md: z = (0, -L) and nu -> 0 have the ratio 2^(1/3), below sqrt(2)."""
+    """docs/adversarial_search.md: z = (0, -L) and nu -> 0 have the ratio 2^(1/3), below sqrt(2)."""
     assert sharp_distance_ratio(np.array([[0.0], [-1.0]]), 1e-4) == pytest.approx(2.0 ** (1 / 3), rel=1e-3)
 
 

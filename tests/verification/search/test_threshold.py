@@ -29,7 +29,7 @@ def test_no_crossing_is_below_the_threshold(found: Found) -> None:
         (path, m, n) for path in ("ray", "flow") for m in (2, 16) for n in (1, 2)
     }
     for m in found.sizes:
-        assert found.ratios("search", m)[0] < found.ratios("ray", m)[0]
+        assert found.ratios("search", m)[0] < np.median(found.ratios("ray", m))
 
 
 def test_one_crossing_below_refutes(found: Found) -> None:
@@ -46,7 +46,8 @@ def test_the_manifolds_own_spectrum_changes_sign_there(follow: object) -> None:
     for point in points:
         theta = np.linalg.solve(point.X, point.Z.T).T
         net = mf.TwoLayerNetwork(CUBIC.formula(point.values), width=4)
-        man = mf.ZeroLossManifold(net, point.X, net.predict(theta, point.X))
+        y = CUBIC.table(theta @ point.X.T, point.values)[0].sum(axis=0)
+        man = mf.ZeroLossManifold(net, point.X, y)
         spectrum = man.hessian_spectrum(theta)
         assert abs(spectrum[0]) < 1e-5 * spectrum[-1]
 
