@@ -1,6 +1,7 @@
 """The inequalities, each as a ratio of its two sides that the statement says is at least 1.
 
-Where the printed form is not sharp, the sharper form stands beside it with a star; `docs/adversarial_search.md` has the proofs.
+Where the printed form is not sharp, the sharper form stands beside it with a star; the proofs are in
+`docs/adversarial_search.md`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Notes with the measured ratio of the sharper forms of S3, S5, S6 and S13 (docs/adversarial_search.md); they decide nothing."""
+"""Notes with the measured ratio of the sharper forms of S3, S5, S6 and S13; they decide nothing.
+
+The forms and their proofs are in docs/adversarial_search.md.
+"""
 
 from __future__ import annotations
 

@@ -130,6 +130,7 @@ def test_the_command(found: list[Row], tmp_path: Path, capsys: pytest.CaptureFix
     small = ["--family", "z**3 + nu*z", "--range", "nu=0.1:2", "--inequalities", "S7", "--out", str(tmp_path)]
     assert cli.main(["search", *small, "--quiet"]) == 0
     assert "not refuted" in capsys.readouterr().out
+    assert "| `z**3 + nu*z` |" in (tmp_path / "search.md").read_text()
     numbers = json.loads((tmp_path / "search.json").read_text())
     assert numbers["inequalities"][0]["broken"] == "refuted"
     assert cli.main(["search", "--replay", str(tmp_path / "S7.json")]) == 0

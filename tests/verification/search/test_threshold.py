@@ -41,7 +41,7 @@ def test_one_crossing_below_refutes(found: Found) -> None:
 @pytest.mark.parametrize("follow", [_on_ray, _on_flow])
 def test_the_manifolds_own_spectrum_changes_sign_there(follow: object) -> None:
     layout, rng = Layout(CUBIC, (1, 3), 2), np.random.default_rng(3)
-    points = [point for _ in range(12) for point in follow(layout, layout.random(rng))]  # type: ignore[operator]
+    points = [point for _ in range(6) for point in follow(layout, layout.random(rng))]  # type: ignore[operator]
     assert points
     for point in points:
         theta = np.linalg.solve(point.X, point.Z.T).T
