@@ -90,8 +90,8 @@ def table(rows: Sequence[Row], percent: float, quote: str = "") -> Table:
     header = ("", "smallest ratio", "verdict", broken, "activation", "m", "n", "points", "inequality")
     cells = [
         (row.inequality.name, f"{float(row.replay.high):.6f}", row.replay.verdict(), row.replay.verdict(percent),
-         f"{quote}{row.instance.family.text}{quote}", str(len(row.instance.a)), str(len(row.instance.X)), str(row.evaluations),
-         f"{quote}{row.inequality.text}{quote}")
+         f"{quote}{row.instance.family.text}{quote}", str(len(row.instance.a)), str(len(row.instance.X)),
+         str(row.evaluations), f"{quote}{row.inequality.text}{quote}")
         for row in rows
     ]  # fmt: skip
     note = (
