@@ -35,6 +35,11 @@ def test_commands_that_a_page_shows_are_understood(page: Path) -> None:
         assert cli.parser().parse_args(arguments).run, arguments
 
 
+def test_no_page_has_the_name_of_one_that_sphinx_writes() -> None:
+    """Sphinx's own page would be written over it."""
+    assert not {"search", "genindex", "py-modindex"} & {page.stem for page in (ROOT / "docs").glob("*.md")}
+
+
 def test_a_command_that_is_not_there_is_noticed() -> None:
     found = commands("```console\n$ manifoldflow verify --colour red > table.txt  # no\n```\n")
     assert found == [["verify", "--colour", "red"]]

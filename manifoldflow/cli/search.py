@@ -28,11 +28,13 @@ def add(commands: Any) -> None:
                          help="comma-separated, such as S3,S13* (default: all)")  # fmt: skip
     command.add_argument("--broken", type=positive, default=1.0, metavar="PERCENT",
                          help="how much too large the constants are made as a control (default: 1)")  # fmt: skip
-    command.add_argument("--full", action="store_true", help="the effort of docs/counterexamples.md, some minutes")
+    command.add_argument("--full", action="store_true", help="more starts and evaluations, some minutes")
     command.add_argument("--seed", type=natural, default=0, metavar="S", help="of the starts (default: 0)")
     command.add_argument("--replay", type=Path, metavar="FILE", help="evaluate a saved instance again at 50 digits")
     command.add_argument("--phase", metavar="NAME",
                          help="instead, the phase diagram of tanh, sigmoid, softplus or arctan")  # fmt: skip
+    command.add_argument("--threshold", action="store_true",
+                         help="instead, where the first negative Hessian eigenvalue appears")  # fmt: skip
     command.add_argument("--grid", type=count, default=24, metavar="N",
                          help="points a side of a phase diagram (default: 24)")  # fmt: skip
     command.add_argument("--processes", type=natural, default=2, metavar="N",
@@ -53,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         text, numbers, code = search.phase(
             arguments.phase, arguments.grid, arguments.seed, arguments.processes, arguments.out
         )
+    elif arguments.threshold:
+        text, numbers, code = search.threshold(arguments.family, arguments.range, arguments.seed, arguments.out)
     else:
         text, numbers, code = search.searched(
             arguments.family, arguments.range, arguments.inequalities, arguments.broken, arguments.full,

@@ -1,4 +1,4 @@
-"""`manifoldflow search`: the smallest margins, one instance again, or a phase diagram."""
+"""`manifoldflow search`: smallest margins, one instance again, a phase diagram, or the first negative eigenvalues."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from verification.search import FAMILIES, FULL, INEQUALITIES, QUICK, Family, dri
 from verification.search.phase import diagram
 from verification.search.phase import write as write_phase
 from verification.search.replay import NOT_REFUTED, REFUTED
+from verification.search.threshold import thresholds
+from verification.search.threshold import write as write_threshold
 
 Outcome = tuple[str, dict[str, Any], int]
 """Text, numbers, exit code."""
@@ -97,4 +99,14 @@ def phase(name: str, grid: int, seed: int, processes: int, out: Path) -> Outcome
     return found.text, found.numbers, HOLDS if found.consistent else UNDECIDED
 
 
-__all__ = ["as_json", "phase", "replayed", "searched"]
+def threshold(
+    formulas: Sequence[str] | None, ranges: Sequence[tuple[str, float, float]], seed: int, out: Path
+) -> Outcome:
+    """The first negative eigenvalues; 1 where one lies below S3's threshold, 3 where a path has none, else 0."""
+    found = thresholds(_families(formulas, ranges), rng=seed)
+    if found.crossings:
+        write_threshold(found, out)
+    return found.text, found.numbers, FAILS if found.refuted else HOLDS if found.complete else UNDECIDED
+
+
+__all__ = ["as_json", "phase", "replayed", "searched", "threshold"]

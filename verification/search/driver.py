@@ -81,14 +81,17 @@ def _file_name(inequality: Inequality) -> str:
     return inequality.name.replace("*", "-sharp").replace("/", "-")
 
 
-def table(rows: Sequence[Row], percent: float) -> Table:
-    """The smallest ratios, the verdicts on the statements, and on the statements with a constant too large."""
+def table(rows: Sequence[Row], percent: float, quote: str = "") -> Table:
+    """The smallest ratios, the verdicts on the statements, and on the statements with a constant too large.
+
+    Formulas stand between two of `quote`: in Markdown their stars would mean emphasis.
+    """
     broken = f"{percent:g} % too large"
     header = ("", "smallest ratio", "verdict", broken, "activation", "m", "n", "points", "inequality")
     cells = [
         (row.inequality.name, f"{float(row.replay.high):.6f}", row.replay.verdict(), row.replay.verdict(percent),
-         row.instance.family.text, str(len(row.instance.a)), str(len(row.instance.X)), str(row.evaluations),
-         row.inequality.text)
+         f"{quote}{row.instance.family.text}{quote}", str(len(row.instance.a)), str(len(row.instance.X)),
+         str(row.evaluations), f"{quote}{row.inequality.text}{quote}")
         for row in rows
     ]  # fmt: skip
     note = (
@@ -121,7 +124,6 @@ def numbers(rows: Sequence[Row], percent: float, command: str) -> dict[str, Any]
 
 def write(rows: Sequence[Row], percent: float, out: Path, command: str) -> Path:
     """Table as Markdown and CSV, and all numbers as JSON; returns the last."""
-    made = table(rows, percent)
-    write_text(out / "search.md", made.markdown() + "\n")
-    write_text(out / "search.csv", made.csv())
+    write_text(out / "search.md", table(rows, percent, "`").markdown() + "\n")
+    write_text(out / "search.csv", table(rows, percent).csv())
     return write_text(out / "search.json", as_json(numbers(rows, percent, command)) + "\n")

@@ -35,7 +35,7 @@ class Effort:
 
 
 QUICK = Effort(pools=4, starts=2, evaluations=200)
-FULL = Effort(pools=16, starts=4, evaluations=1200)
+FULL = Effort(pools=8, starts=3, evaluations=500)
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,8 +52,8 @@ class Diagram:
 
 DIAGRAMS: tuple[Diagram, ...] = (
     Diagram("tanh", "tanh(z) + e*z**3", (-1.3, 1.3), (0.0, 0.4)),
-    Diagram("sigmoid", "sigmoid(z) + e*z**3", (-0.2, 1.2), (0.0, 0.025)),
-    Diagram("softplus", "softplus(z) + e*z**3", (0.05, 3.5), (0.0, 0.02)),
+    Diagram("sigmoid", "sigmoid(z) + e*z**3", (-0.2, 1.2), (0.0, 0.023)),
+    Diagram("softplus", "softplus(z) + e*z**3", (0.05, 5.0), (0.0, 0.018)),
     Diagram("arctan", "arctan(z) + e*z**3", (-1.4, 1.4), (0.0, 0.4)),
 )
 
@@ -96,6 +96,13 @@ class Found:
         return [(coefficient, float(self.labels[k])) for coefficient, k in places]
 
     @property
+    def bistable(self) -> list[tuple[float, float]]:
+        """(coefficient, y/m) where the rank-one point is a minimum and the flow from a random point ends elsewhere."""
+        return [(row.coefficient, float(label)) for row in self.rows
+                for kind, end, label in zip(row.kinds, row.random, self.labels, strict=True)
+                if kind == "minimum" and end == "disagreeing"]  # fmt: skip
+
+    @property
     def text(self) -> str:
         """Counts."""
         kinds = [kind for row in self.rows for kind in row.kinds]
@@ -107,6 +114,7 @@ class Found:
             for what, name in (("beside it", "nearby"), ("a random point", "random")):
                 ends = [end for row in self.rows for k, end in enumerate(getattr(row, name)) if row.kinds[k] == kind]
                 lines.append(f"  where it is a {kind}, flows from {what} end: {_counted(ends, ENDS)}")
+        lines.append(f"bistable, a minimum and a flow that ends elsewhere: {len(self.bistable)}")
         shown = ", ".join(f"{value:.6f}" for value in self.rows[0].thresholds) or "none"
         lines.append(f"thresholds of y/m at e = {self.rows[0].coefficient:g}: {shown}")
         agreement = "agree at every point" if self.consistent else f"contradict each other at {self.contradictions[:3]}"
@@ -118,7 +126,7 @@ class Found:
         """Everything as plain data."""
         return {"family": self.diagram.text, "units": UNITS, "seed": self.seed, "time": TIME, "reach": REACH,
                 "labels": self.labels, "rows": [vars(row) for row in self.rows], "consistent": self.consistent,
-                "versions": versions()}  # fmt: skip
+                "bistable": self.bistable, "versions": versions()}  # fmt: skip
 
 
 def _counted(values: Sequence[str], words: Sequence[str]) -> str:

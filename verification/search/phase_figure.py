@@ -9,11 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
 
-from verification.report.svg import SETTINGS, figure_svg, standalone
+from verification.report.svg import SETTINGS
 
 from .phase import Found
+from .picture import dots, picture
 
 _KINDS = {"minimum": "#0072B2", "maximum": "#F0E442", "undecided": "#888888", "none": "#ffffff"}
 _ENDS = {"rank one": "#0072B2", "disagreeing": "#F0E442", "moving": "#E69F00", "none": "#ffffff"}
@@ -38,7 +40,7 @@ def figure(found: Found) -> str:
             axes[k, 0].set_ylabel("e")
         drawn.suptitle(f"{found.diagram.text.replace('**', '^')}", fontsize=10.0)
         caption = f"Phase diagram of {found.diagram.text} over y/m and e; lines: thresholds where phi''' = 0."
-        return standalone(figure_svg(drawn, f"phase-{found.diagram.name}", caption))
+        return picture(drawn, "phase", caption)
 
 
 def _counts(found: Found) -> dict[str, str]:
@@ -50,14 +52,15 @@ def _counts(found: Found) -> dict[str, str]:
 def _panel(
     axes: Axes, found: Found, cells: Sequence[Sequence[str]], colours: Mapping[str, str], title: str
 ) -> None:
-    """Cells of a row that agree are one bar: a few paths instead of thousands."""
+    """All cells of a colour are one path of a few rectangles: a tenth of the file that a path a cell would give."""
     x, y = found.labels, np.array([row.coefficient for row in found.rows])
     width, height = float(x[1] - x[0]), float(y[1] - y[0])
+    corner = np.array([x[0] - width / 2, y[0] - height / 2])
     for word, colour in colours.items():
-        for value, row in zip(y, cells, strict=True):
-            bars = [(float(x[a]) - width / 2, (b - a) * width) for a, b in _runs(row, word)]
-            if bars and colour != "#ffffff":
-                axes.broken_barh(bars, (value - height / 2, height), facecolors=colour, edgecolors=colour, lw=0.2)
+        boxes = [Path(corner + np.array(corners) * [width, height], closed=True) for corners in _boxes(cells, word)]
+        if boxes and colour != "#ffffff":
+            whole = Path.make_compound_path(*boxes)
+            axes.add_patch(PathPatch(whole, facecolor=colour, edgecolor=colour, linewidth=0.2))
     _thresholds(axes, found)
     axes.set(xlim=(x[0] - width / 2, x[-1] + width / 2), ylim=(y[0] - height / 2, y[-1] + height / 2))
     seen = [word for word in colours if any(word in row for row in cells)]
@@ -65,6 +68,21 @@ def _panel(
     axes.legend(handles=patches, fontsize=6.5, loc="upper right", frameon=True, framealpha=0.9, handlelength=1.0,
                 ncols=2 if len(seen) > 4 else 1, borderpad=0.3, labelspacing=0.3)  # fmt: skip
     axes.set_title(title, fontsize=9.0)
+
+
+def _boxes(cells: Sequence[Sequence[str]], word: str) -> list[list[tuple[int, int]]]:
+    """Corners of rectangles that make up the cells with the word, in columns and rows; the first corner twice.
+
+    >>> _boxes(["ab", "ab", "bb"], "a")
+    [[(0, 0), (1, 0), (1, 2), (0, 2), (0, 0)]]
+    """
+    growing: dict[tuple[int, int], int] = {}
+    found = []
+    for k, row in enumerate([*cells, []]):
+        runs = _runs(row, word)
+        found += [(run, first, k) for run, first in growing.items() if run not in runs]
+        growing = {run: growing.get(run, k) for run in runs}
+    return [[(a, low), (b, low), (b, high), (a, high), (a, low)] for (a, b), low, high in found]
 
 
 def _runs(row: Sequence[str], word: str) -> list[tuple[int, int]]:
@@ -78,7 +96,7 @@ def _runs(row: Sequence[str], word: str) -> list[tuple[int, int]]:
 
 
 def _thresholds(axes: Axes, found: Found) -> None:
-    """The zeros of phi''' as points, one row each."""
+    """The zeros of phi''', a row of dots for each coefficient."""
     points = [(value, row.coefficient) for row in found.rows for value in row.thresholds]
     if points:
-        axes.plot(*np.array(points).T, linestyle="none", marker="o", markersize=2.4, color="black")
+        dots(axes, points, "black", 2.6)

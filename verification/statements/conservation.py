@@ -22,7 +22,8 @@ def measure(evidence: Evidence) -> Measurement:
 
 def residual(evidence: Evidence) -> Check:
     """Largest |f - y| along the flow."""
-    found, limit = evidence.flow.residual, evidence.manifold.projection_tolerance()
+    manifold, found = evidence.manifold, evidence.flow.residual
+    limit = manifold.projection_tolerance(manifold.coordinates.reduce(evidence.start))
     reason = "rounding of a sum of m terms: each step ends with a projection"
     return Check("max |f - y| along the flow", float(found.max()), "<=", 0.0, limit, reason, found.size)
 

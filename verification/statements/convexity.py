@@ -8,6 +8,8 @@ from verification.evidence import EPS, Evidence
 from verification.points import RegionPoint
 from verification.records import Check, Measurement, Statement
 
+from . import sharper
+
 LARGEST_KAPPA = 3.9  # beyond, the bound is so near to 0 that rounding decides
 
 
@@ -25,7 +27,7 @@ def measure(evidence: Evidence) -> Measurement:
         "eps lambda_max of a dense eigenvalue problem, relative to the bound",
         len(points),
     )
-    return Measurement((own, _at_two(evidence, points)), _notes(evidence), _proofs(evidence))
+    return Measurement((own, _at_two(evidence, points)), _notes(evidence) + _sharper(evidence), _proofs(evidence))
 
 
 def _at_two(evidence: Evidence, points: list[RegionPoint]) -> Check:
@@ -74,6 +76,12 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
     share = found.point.gradient_norm / evidence.constants.radius(2.0)
     text = f"lambda_min = {found.smallest:.4g} at |grad F| = {share:.3g} r"
     return (f"Local only: {text}, kappa = 2, so that the Hessian is not positive on all of M.",)
+
+
+def _sharper(evidence: Evidence) -> tuple[str, ...]:
+    regions = ((point.smallest, sharper.region(evidence, point.point)) for point in evidence.region)
+    ratios = (smallest / held.rate for smallest, held in regions if held.kappa <= LARGEST_KAPPA)
+    return sharper.note(evidence, "S3*", "lambda_min over its bound", ratios)
 
 
 STATEMENT = Statement(

@@ -13,6 +13,8 @@ from verification.points import Point
 from verification.proved import settled
 from verification.records import Check, Measurement, Statement
 
+from . import sharper
+
 RESOLVED = 1e-9
 TOLERANCE = 1e-6
 
@@ -27,7 +29,10 @@ def measure(evidence: Evidence) -> Measurement:
     points, notes = settled(evidence.manifold, away, lambda point: share(evidence, point) <= 1.0 + TOLERANCE)
     measured = max((share(evidence, point) for point in points), default=float("nan"))
     reason = "1e-6: distances above 1e-9 with an error of 1e-15"
-    return Measurement((Check("|z - z*| over its bound", measured, "<=", 1.0, TOLERANCE, reason, len(points)),), notes)
+    check = Check("|z - z*| over its bound", measured, "<=", 1.0, TOLERANCE, reason, len(points))
+    halved = (float(sharper.distance_shares(evidence, point).max()) for point in points)
+    sharp = sharper.note(evidence, "S6*", "|z - z*| over its bound", halved, largest=True)
+    return Measurement((check,), (*notes, *sharp))
 
 
 def _distance(evidence: Evidence, point: Point) -> float:

@@ -11,6 +11,8 @@ from verification.points import Array, Point, activation_table, inverse_activati
 from verification.proved import settled
 from verification.records import Check, Measurement, Statement
 
+from . import sharper
+
 PAIRS = 4
 RESOLVED = 1e-9
 TOLERANCE = 1e-4
@@ -23,6 +25,7 @@ def measure(evidence: Evidence) -> Measurement:
     if not {"A1", "A2"} & set(evidence.constants.failing):
         inequality, notes = global_inequality(evidence)
         checks = [inequality, exponential(evidence), *checks, flattest(evidence)]
+        notes = (*notes, *_sharper(evidence, inequality))
     return Measurement(tuple(checks), notes, (evidence.survey.flattest.certificate,))
 
 
@@ -45,6 +48,13 @@ def global_inequality(evidence: Evidence) -> tuple[Check, tuple[str, ...]]:
 
 def _share(point: Point, best: float) -> float:
     return point.gradient_norm**2 / (point.constants.global_rate() * (point.sharpness - best))
+
+
+def _sharper(evidence: Evidence, check: Check) -> tuple[str, ...]:
+    """nu in place of s_min mu; the infima stay those of S7's interval, so that the ratio could be smaller yet."""
+    found = sharper.data(evidence)
+    ratio = check.measured * float(found.s_min * found.mu / found.nu)
+    return sharper.note(evidence, "S13*", "|grad F|^2 over its bound", [ratio])
 
 
 def exponential(evidence: Evidence) -> Check:

@@ -7,6 +7,8 @@ from verification.evidence import Evidence
 from verification.points import Point
 from verification.records import Check, Measurement, Statement
 
+from . import sharper
+
 KAPPA = 2.0
 RESOLVED = 1e-9  # smallest (F - F*)/F* that counts: F - F* is a difference of nearly equal numbers
 
@@ -21,7 +23,9 @@ def measure(evidence: Evidence) -> Measurement:
     measured = min((point.gradient_norm**2 / _excess(evidence, point) for point in kept), default=float("nan"))
     reason = "1e-4: rounding of F (1e-13) over the smallest F - F* that is kept (1e-9 F*)"
     check = Check("|grad F|^2 / (F - F*), kappa = 2", float(measured), ">=", bound, 1e-4 * bound, reason, len(kept))
-    return Measurement((check,), (f"{len(inside) - len(kept)} points with F - F* below 1e-9 F* were left out.",))
+    left_out = f"{len(inside) - len(kept)} points with F - F* below 1e-9 F* were left out."
+    ratios = (float(sharper.region(evidence, point).integrated_excess) / _excess(evidence, point) for point in kept)
+    return Measurement((check,), (left_out, *sharper.note(evidence, "S5*", "bound over F - F*", ratios)))
 
 
 def _excess(evidence: Evidence, point: Point) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import mpmath
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 import manifoldflow as mf
 from manifoldflow.assumptions import constants
@@ -53,8 +54,14 @@ def test_fifty_digits_refine_the_floats() -> None:
     with mpmath.workdps(50):
         Z = exact(THETA) @ exact(X).T
         fine = geometry(exact(X), exact(np.ones(3)), CUBIC.digits(Z, VALUES))
-        value, residual = refined_eigenvalue(fine, spectrum(found, (1, 1, 1))[1][0])
-        assert float(residual) < 1e-40
+        vector = spectrum(found, (1, 1, 1))[1][0]
+        value, residual = refined_eigenvalue(fine, vector)
+        # One step divides the error of the float's vector, 1e-15, by that of the shift, 1e-20, and the quotient's is
+        # the square of that; a second step leaves the rounding of 50 digits.
+        assert float(residual) < 1e-32
+        again, rest = refined_eigenvalue(fine, vector, steps=2)
+        assert float(rest) < 1e-42
+        assert abs(again - value) < mpmath.mpf(10) ** -42 * abs(value)
         assert float(value) == pytest.approx(spectrum(found, (1, 1, 1))[0][0], rel=1e-12)
         assert float(fine.F) == pytest.approx(found.F, rel=1e-14)
         assert float(Data.of(fine.G).nu) == pytest.approx(Data.of(found.G).nu, rel=1e-12)
@@ -120,3 +127,25 @@ def at(layout: Layout, x: np.ndarray):  # type: ignore[no-untyped-def]
 def test_bad_families_are_refused(make: Callable[[], Family]) -> None:
     with pytest.raises(mf.errors.ManifoldflowError):
         make()
+
+
+@pytest.mark.parametrize("m", [2, 5])
+def test_the_four_of_the_sharper_distance_is_attained_near_rank_one(m: int) -> None:
+    """docs/counterexamples.md: sqrt(m / (m - 1)) near the point where phi'' = 0."""
+    Z = np.array([[1e-3], *[[-1e-3 / (m - 1)]] * (m - 1)])
+    assert sharp_distance_ratio(Z, 1.0) == pytest.approx(np.sqrt(m / (m - 1)), rel=1e-4)
+
+
+def test_the_sharper_distance_cannot_have_the_factor_of_rank_one_everywhere() -> None:
+    """docs/counterexamples.md: z = (0, -L) and nu -> 0 have the ratio 2^(1/3), below sqrt(2)."""
+    assert sharp_distance_ratio(np.array([[0.0], [-1.0]]), 1e-4) == pytest.approx(2.0 ** (1 / 3), rel=1e-3)
+
+
+def sharp_distance_ratio(Z: np.ndarray, nu: float) -> float:
+    [item] = [item for item in INEQUALITIES if item.name == "S6*"]
+    family = Family.of("z**3 + nu*z", {"nu": (nu, nu)})
+    y = family.table(Z, (nu,))[0].mean()
+    root = brentq(lambda z: z**3 + nu * z - y, -2.0, 2.0, xtol=1e-15)
+    found = measured(family, (nu,), np.eye(1), Z, np.ones(len(Z)), np.full_like(Z, root))
+    assert found is not None
+    return float(item.ratio(found))

@@ -1,5 +1,6 @@
 """Phase diagrams against what is known: thresholds, critical points found another way, ends of flows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,19 @@ from scipy.optimize import fsolve
 from manifoldflow.errors import InputError
 from verification.search import Family
 from verification.search.patterns import pattern_counts
-from verification.search.phase import DIAGRAMS, _point, diagram, write
+from verification.search.phase import DIAGRAMS, Found, _point, diagram, write
 
 S11 = {"tanh": 1 / np.sqrt(3), "arctan": np.pi / 6, "sigmoid": (3 + np.sqrt(3)) / 6, "softplus": np.log(2.0)}
 
 
-@pytest.mark.parametrize("name", [item.name for item in DIAGRAMS])
-def test_thresholds_at_nought_are_those_of_s11(name: str) -> None:
-    found = diagram(name, 4)
+@pytest.fixture(scope="module")
+def small() -> dict[str, Found]:
+    return {item.name: diagram(item.name, 4) for item in DIAGRAMS}
+
+
+@pytest.mark.parametrize("name", list(S11))
+def test_thresholds_at_nought_are_those_of_s11(small: dict[str, Found], name: str) -> None:
+    found = small[name]
     assert found.consistent
     assert np.abs(found.rows[0].thresholds - S11[name]).min() < 1e-12
     kinds = {kind for row in found.rows for kind in row.kinds}
@@ -26,11 +32,26 @@ def test_thresholds_at_nought_are_those_of_s11(name: str) -> None:
     assert set(found.rows[-1].patterns) == {0}
 
 
-def test_a_wrong_threshold_is_noticed() -> None:
-    found = diagram("tanh", 4)
-    found.rows[0].thresholds[0] = 0.0  # between two maxima
+def test_every_diagram_has_its_thresholds() -> None:
+    assert set(S11) == {item.name for item in DIAGRAMS}
+
+
+def test_a_wrong_threshold_is_noticed(small: dict[str, Found]) -> None:
+    right = small["tanh"]
+    wrong = replace(right.rows[0], thresholds=np.array([0.0, *right.rows[0].thresholds[1:]]))  # between two maxima
+    found = replace(right, rows=(wrong, *right.rows[1:]))
     assert not found.consistent
     assert "contradict" in found.text
+
+
+def test_bistable_is_a_minimum_whose_random_flow_ends_elsewhere(small: dict[str, Found]) -> None:
+    row = replace(
+        small["tanh"].rows[0], kinds=("minimum", "minimum", "maximum", "minimum"),
+        random=("disagreeing", "rank one", "disagreeing", "moving"),
+    )  # fmt: skip
+    found = replace(small["tanh"], rows=(row,))
+    assert found.bistable == [(0.0, float(found.labels[0]))]
+    assert "elsewhere: 1" in found.text
 
 
 def test_counts_of_critical_points_by_random_starts() -> None:
@@ -51,13 +72,13 @@ def test_counts_of_critical_points_by_random_starts() -> None:
 
 
 def test_processes_give_the_same(tmp_path: Path) -> None:
-    alone, pool = diagram("arctan", 3), diagram("arctan", 3, processes=2)
+    alone, pool = diagram("arctan", 2), diagram("arctan", 2, processes=2)
     for a, b in zip(alone.rows, pool.rows, strict=True):
         assert (a.kinds, a.nearby, a.random) == (b.kinds, b.nearby, b.random)
         np.testing.assert_array_equal(a.smallest, b.smallest)
     write(alone, tmp_path)
     lines = (tmp_path / "phase-arctan.csv").read_text().splitlines()
-    assert len(lines) == 10
+    assert len(lines) == 5
     assert (tmp_path / "phase-arctan.svg").read_text().startswith("<svg")
 
 

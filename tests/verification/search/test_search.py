@@ -19,7 +19,7 @@ from verification.search.enclosed import constants
 from verification.search.geometry import geometry
 from verification.search.replay import NOT_REFUTED, REFUTED, UNDECIDED, Replay
 
-SMALL = Effort(pools=2, starts=1, evaluations=150)
+SMALL = Effort(pools=2, starts=1, evaluations=110)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
     plain = [item for item in INEQUALITIES if not item.threshold]
     thresholds = [item for item in INEQUALITIES if item.threshold]
     rows = run(FAMILIES[:2], inequalities=plain, effort=SMALL, out=out)
-    rows += run(FAMILIES[:1], inequalities=thresholds, effort=Effort(pools=4, starts=2, evaluations=250), out=out)
+    rows += run(FAMILIES[:1], inequalities=thresholds, effort=Effort(pools=2, starts=2, evaluations=120), out=out)
     return sorted(rows, key=lambda row: INEQUALITIES.index(row.inequality))
 
 
@@ -130,6 +130,7 @@ def test_the_command(found: list[Row], tmp_path: Path, capsys: pytest.CaptureFix
     small = ["--family", "z**3 + nu*z", "--range", "nu=0.1:2", "--inequalities", "S7", "--out", str(tmp_path)]
     assert cli.main(["search", *small, "--quiet"]) == 0
     assert "not refuted" in capsys.readouterr().out
+    assert "| `z**3 + nu*z` |" in (tmp_path / "search.md").read_text()
     numbers = json.loads((tmp_path / "search.json").read_text())
     assert numbers["inequalities"][0]["broken"] == "refuted"
     assert cli.main(["search", "--replay", str(tmp_path / "S7.json")]) == 0
