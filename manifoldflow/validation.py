@@ -48,6 +48,9 @@ def _numeric(name: str, value: ArrayLike) -> Array:
     return np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
 
 
+SMALLEST, LARGEST = 1e-100, 1e100  # of the largest entry of a row of X
+
+
 def samples(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     """Copies of the data (n, d) and labels (n,); `InputError` where they do not match, are empty, or a row is zero."""
     X, y = real_array("X", X, ndim=2), real_array("y", y, ndim=1)
@@ -63,6 +66,12 @@ def samples(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     if zero.size:
         raise InputError(
             f"Row {int(zero[0])} of X is zero: its output cannot be trained. Remove it, or add a constant feature."
+        )
+    largest = np.abs(X).max(axis=1)
+    if not SMALLEST <= largest.min() <= largest.max() <= LARGEST:
+        raise InputError(
+            f"The rows of X have largest entries from {largest.min():.3g} to {largest.max():.3g}; their squares would "
+            f"leave float64. Rescale X so that they are from {SMALLEST:g} to {LARGEST:g}."
         )
     return X.copy(), y.copy()
 

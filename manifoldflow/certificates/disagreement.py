@@ -223,7 +223,7 @@ def _point(data: ExactData, pair: _Pair, found: Interval, chosen: Arithmetic) ->
     coordinates = manifold.coordinates
     theta = coordinates.expand(coordinates.weights_from_preactivations(Z.mid))
     gap = (Ball(data, theta).z - Z).power(2).sum().sqrt() / Interval(data.mu.low).sqrt()
-    claim = f"grad F = 0 at a point of M within {above(float(gap.hi))} of theta: on sample {pair.sample} "
+    claim = f"grad F = 0 at a point of M within {above(float(gap.hi))} of theta: on sample {pair.sample}, "
     claim += f"{pair.count} of {manifold.m} units have z = {found.mid[0]:.9g}, the others {found.mid[1]:.9g}"
     certificate = Certificate(_NAME, True, claim, "", chosen.description)
     return DisagreeingPoint(certificate, theta, lo, hi, float(gap.hi), pair.sample)

@@ -50,7 +50,9 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """The flow to stationarity or to its end; 130 where Ctrl-C cut it short, with what there is."""
     from verification.commands.flow import Settings, flow
+    from verification.files import require_folder
 
+    require_folder(arguments.out)
     names = ("t_end", "rtol", "method", "checkpoint", "checkpoint_seconds")
     settings = Settings(**{name: getattr(arguments, name) for name in names})
     with progress_line(arguments.quiet) as progress:

@@ -48,7 +48,9 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Search, replay, or draw."""
     from verification.commands import search
+    from verification.files import require_folder
 
+    require_folder(arguments.out)
     if arguments.replay is not None:
         text, numbers, code = search.replayed(arguments.replay, arguments.broken)
     elif arguments.phase is not None:

@@ -75,7 +75,9 @@ def _add_scheme(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Label-noise SGD next to the flow; 130 where Ctrl-C cut it short, with what there is."""
     from verification.commands.sgd import Settings, sgd
+    from verification.files import require_folder
 
+    require_folder(arguments.out)
     names = ("step_size", "noise", "noise_std", "steps", "runs", "batch_size", "sampling", "momentum", "schedule",
              "checkpoint", "checkpoint_seconds")  # fmt: skip
     settings = Settings(**{name: getattr(arguments, name) for name in names})

@@ -36,7 +36,9 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """The study of S9 and S14: tables, plots, numbers."""
     from verification.commands import study
+    from verification.files import require_folder
 
+    require_folder(arguments.out)
     problems = make_cases(arguments, ("synthetic", "digits"))
     command = command_line(arguments, ("parts",)) + (" --full" if arguments.full else "")
     with progress_line(arguments.quiet) as progress:

@@ -47,9 +47,11 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Test, print, write the report."""
     from verification import cases
+    from verification.files import require_folder
     from verification.runner import statement_ids, verify
     from verification.tables import report_table
 
+    require_folder(arguments.out)
     chosen = statement_ids(arguments.statements)
     problems = make_cases(arguments, cases.DEFAULT_DATA, cases.DEFAULT_ACTIVATIONS)
     report = verify(problems, chosen, progress=report_progress(arguments.quiet), processes=arguments.processes)

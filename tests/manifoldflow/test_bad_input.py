@@ -93,6 +93,8 @@ DATA = [
     (np.empty((0, 2)), [], "empty; at least one sample"),
     (np.empty((2, 0)), Y, "X"),
     ([[1.0, 0.0], [0.0, 0.0]], Y, "Row 1 of X is zero.*Remove it"),
+    ([[1.0, 0.0], [0.0, 1e160]], Y, "largest entries from 1 to 1e\\+160.*Rescale X"),
+    ([[1.0, 0.0], [0.0, 1e-160]], Y, "largest entries from 1e-160 to 1.*Rescale X"),
 ]
 
 
@@ -277,3 +279,8 @@ def test_real_array_keeps_values_and_shape():
         assert array.tolist() == [[1.0, 2.0], [3.0, 4.0]]
     assert real_array("x", 3.0).shape == ()
     assert real_array("x", np.empty((0, 3))).shape == (0, 3)
+
+
+def test_a_width_that_is_a_slip_is_refused_before_it_takes_memory():
+    with pytest.raises(InputError, match="width must be at most 100000000"):
+        mf.TwoLayerNetwork("z**3 + z", width=10**9)

@@ -222,3 +222,12 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--activation FORMULA" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["verify", "study", "search"])
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_work(command, tmp_path, capsys) -> None:
+    file = tmp_path / "out"
+    file.write_text("mine")
+    assert cli.main([command, "--out", str(file)]) == 2
+    assert "is not a folder that can be written to" in capsys.readouterr().err
+    assert file.read_text() == "mine"
