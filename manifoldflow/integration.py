@@ -132,6 +132,7 @@ class Integration:
     def integrate(self) -> None:
         """Advance to a reason to stop, writing checkpoints on the way."""
         written = time.monotonic()
+        self._mark()
         try:
             while self.reason == "running":
                 self._take(self._next_segment())
@@ -139,9 +140,28 @@ class Integration:
                     self.checkpoint.save(snapshot(self))
                     written = time.monotonic()
         except KeyboardInterrupt:
+            self._go_back()
             self.reason = "interrupted"
         if self.checkpoint is not None:
             self.checkpoint.save(snapshot(self))
+
+    def _mark(self) -> None:
+        """Note the run as it is when a segment has been kept: Ctrl-C may come between a segment's steps and that."""
+        state, output = self.state, self.output
+        self.marked = (
+            (state.scalars.copy(), state.W.copy(), state.counters.copy()), self.method, dict(self.steps_by_method),
+            len(self.sampled), [len(times) for times in self.t_events],
+            (list(output.segments), output.stride, output.dense),
+        )  # fmt: skip
+
+    def _go_back(self) -> None:
+        """To the last mark: state and path then belong together."""
+        (scalars, W, counters), self.method, self.steps_by_method, sampled, events, kept = self.marked
+        self.state.scalars[:], self.state.W[:], self.state.counters[:] = scalars, W, counters
+        del self.sampled[sampled:]
+        for count, times, points in zip(events, self.t_events, self.W_events, strict=True):
+            del times[count:], points[count:]
+        self.output.segments, self.output.stride, self.output.dense = kept
 
     def _next_segment(self) -> Segment:
         """Run the compiled loop until its record is full, the method changes, or it has a reason to stop."""
@@ -199,6 +219,7 @@ class Integration:
         segment = self._until_event(segment)
         self._sample(segment)
         self.output.add(segment)
+        self._mark()
         if self.callback is not None and self.callback(self._progress()) and self.reason == "running":
             self.reason = "stopped"
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import manifoldflow as mf
+from manifoldflow import integration
 from manifoldflow.errors import CheckpointError, InputError
 from tests.manifoldflow.conftest import problem
 
@@ -214,6 +215,29 @@ def test_kill_9_loses_nothing_that_was_written(tmp_path):
     rest = subprocess.run([*command, tmp_path / "b.npz"], capture_output=True, text=True, check=True)
     assert rest.stdout.splitlines()[-1] == whole.stdout.splitlines()[-1]
     assert len(rest.stdout.splitlines()) < len(whole.stdout.splitlines())
+
+
+@pytest.mark.parametrize("place", ["implicit_advance", "Segment"])
+def test_ctrl_c_between_steps_and_what_keeps_them_loses_none(cubic, tmp_path, monkeypatch, place):
+    """The signal of a long compiled loop is heard when the loop returns: its steps are taken, and not yet kept."""
+    path, options = tmp_path / "run.npz", {"t_span": (0.0, 0.3), "rtol": 1e-11, "method": "implicit"}
+    done, calls = getattr(integration, place), []
+
+    def interrupted(*arguments, **named):
+        calls.append(done(*arguments, **named))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return calls[-1]
+
+    whole = mf.sharpness_flow(cubic.man, cubic.theta, **options)
+    with monkeypatch.context() as patch:
+        patch.setattr(integration, place, interrupted)
+        part = mf.sharpness_flow(cubic.man, cubic.theta, checkpoint=path, callback=lambda _: None, **options)
+    assert part.status == "interrupted"
+    assert 1 < part.t.size < whole.t.size
+    rest = mf.sharpness_flow(cubic.man, cubic.theta, checkpoint=path, **options)
+    np.testing.assert_array_equal(rest.t, whole.t)
+    np.testing.assert_array_equal(rest.theta, whole.theta)
 
 
 # --- progress is quick to reach -------------------------------------------------------------------

@@ -261,7 +261,8 @@ def test_what_a_grid_missed_is_no_violation(judge: Judge, good: Evidence, name: 
     exceeded = [distance.share(broken, point) > 1.0 for point in broken.covered_points]
     assert any(exceeded)
     verdict = judge(name, broken)
-    assert (verdict.status, verdict.notes) == ("holds", ()), verdict
+    assert verdict.status == "holds", verdict
+    assert not any("left out" in note for note in verdict.notes), verdict
 
 
 @pytest.mark.parametrize("name", ["S6", "S13"])
@@ -271,7 +272,7 @@ def test_points_at_which_nothing_is_proved_are_left_out(judge: Judge, good: Evid
     missed = grid_that_missed_a_dip(good)["random_points"]
     verdict = judge(name, good.replaced(manifold=dip.manifold, random_points=missed))
     assert verdict.status != "fails", verdict
-    assert "were left out" in verdict.notes[0]
+    assert any("were left out" in note for note in verdict.notes)
 
 
 @pytest.mark.parametrize("name", ["S6", "S13"])

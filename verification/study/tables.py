@@ -33,11 +33,12 @@ class Table:
     def markdown(self) -> str:
         r"""For a page.
 
-        >>> print(Table("t", "T", ("a",), (("|x|",), ("a*b*c",)), "n").markdown())
+        >>> print(Table("t", "T", ("a",), (("|x|",), ("a*b*c",), ("`a*b*c`",)), "n").markdown())
         | a |
         |---|
         | \|x\| |
         | a\*b\*c |
+        | `a*b*c` |
         """
         lines = [self.header, *self.rows]
         kept = [[_plain(cell).replace(" ± ", "\u00a0±\u00a0") for cell in line] for line in lines]
@@ -57,8 +58,8 @@ class Table:
 
 
 def _plain(cell: str) -> str:
-    """A cell whose signs are no mark-up: a * between two others would set a formula in italics."""
-    return re.sub(r"([|*])", r"\\\1", cell)
+    """A cell whose signs are no mark-up: a * between two others would set a formula in italics, except within code."""
+    return re.sub(r"[|]" if cell.startswith("`") else r"[|*]", r"\\\g<0>", cell)
 
 
 def tables(study: Study) -> list[Table]:

@@ -113,7 +113,9 @@ def test_drivers_that_begin_together_make_one_database(tmp_path: Path, squares: 
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(begin, range(64))) == [2] * 64
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".sqlite"] * 8
+    # Where two close at once, each may leave SQLite's own log to the other; the next to open it takes it away.
+    logs = {".sqlite-shm", ".sqlite-wal"}
+    assert sorted(path.suffix for path in tmp_path.iterdir() if path.suffix not in logs) == [".sqlite"] * 8
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
