@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 import manifoldflow as mf
-from manifoldflow.certificates import Interval
 from manifoldflow.codegen import load_kernel
 
 from .errors import NotStatedError
@@ -71,13 +71,13 @@ def _sharpness(manifold: mf.ZeroLossManifold, Z: Array) -> float:
     return float(manifold.sharpness(manifold.coordinates.expand(weights)))
 
 
-def measured_flip(formula: str, zeros: Interval, k: int) -> float:
+@lru_cache(maxsize=256)  # of the activation alone: cases share it
+def measured_flip(formula: str, zeros: tuple[float, ...], k: int) -> float:
     """The z near the k-th zero of phi''' at which the measured curvature changes its sign, by bisection.
 
     On one sample and two units, with the label that has its rank-one point at z; NaN where the sign does not change.
     """
-    centre = float(zeros.mid[k])
-    others = np.delete(zeros.mid, k)
+    centre, others = zeros[k], np.delete(zeros, k)
     reach = min(0.05, 0.3 * float(np.abs(others - centre).min(initial=np.inf)))
     low, high = centre - 0.83 * reach, centre + reach  # not the same distance: the middle must not be the answer
     ends = _sign(formula, low), _sign(formula, high)

@@ -24,7 +24,7 @@ def test_thresholds_are_those_of_the_closed_forms(formula: str) -> None:
     found = stability_thresholds(formula, necessity.Z_RANGE)
     np.testing.assert_allclose(np.sort(found.values.mid), CLOSED[formula], rtol=1e-12)
     for k in range(found.z.lo.size):
-        assert abs(measured_flip(formula, found.z, k) - found.z.mid[k]) < 1e-5
+        assert abs(measured_flip(formula, tuple(map(float, found.z.mid)), k) - found.z.mid[k]) < 1e-5
 
 
 def test_a_threshold_at_a_wrong_place_is_noticed() -> None:

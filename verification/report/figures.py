@@ -14,7 +14,7 @@ from matplotlib.ticker import NullLocator
 from verification.records import CaseReport
 
 from . import figures_beyond
-from .axes import BLUE, GREEN, GREY, ORANGE, RED, logarithmic, new_axes
+from .axes import BLUE, GREEN, GREY, ORANGE, RED, logarithmic, new_axes, power_of_ten
 from .svg import SETTINGS, figure_svg
 
 Plot = Callable[[CaseReport], tuple[str, Figure]]
@@ -138,6 +138,7 @@ def _signed_axis(axes: Axes, values: Any, bound: float) -> None:
     ticks = 10.0 ** decades[:: max(1, int(np.ceil(decades.size / 4)))]
     below = -ticks[::-1] if values.min() < 0.0 else ticks[:0]
     axes.set_yticks(np.concatenate([below, [0.0], ticks]))
+    axes.yaxis.set_major_formatter(power_of_ten)
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylim(4.0 * min(values.min(), -0.2 * bound), 4.0 * largest)
 

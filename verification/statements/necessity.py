@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 import manifoldflow as mf
@@ -40,7 +42,7 @@ def measure(evidence: Evidence) -> Measurement:
     kinds = rank_one_point(evidence.manifold)
     apart = disagreeing_critical_point(evidence.manifold)
     own = evidence.manifold.network.unit.formula
-    tables = [(name, stability_thresholds(name, Z_RANGE)) for name in (own, *NAMED)]
+    tables = [(name, thresholds(name)) for name in (own, *NAMED)]
     checks = [curvature(found), sign(evidence, found), stationary.no_gradient(evidence), constant_for_square(evidence)]
     checks += flips(tables)
     if apart.certificate.proved:
@@ -76,11 +78,18 @@ def sign(evidence: Evidence, found: Curvatures) -> Check:
     return Check("samples whose curvature has the sign of phi'''", share, "==", 1.0, 0.0, "a count", int(told.sum()))
 
 
+@lru_cache(maxsize=64)  # of the activation alone: cases share it
+def thresholds(formula: str) -> Thresholds:
+    """Zeros of phi''' at which it changes its sign, enclosed."""
+    return stability_thresholds(formula, Z_RANGE)
+
+
 def flips(tables: list[tuple[str, Thresholds]]) -> list[Check]:
     """Where the measured curvature of F changes its sign, found by bisection, against the enclosures."""
     checks = []
     for name, found in tables:
-        gaps = [abs(measured_flip(name, found.z, k) - float(found.z.mid[k])) for k in range(found.z.lo.size)]
+        zeros = tuple(map(float, found.z.mid))
+        gaps = [abs(measured_flip(name, zeros, k) - zero) for k, zero in enumerate(zeros)]
         if gaps:
             quantity = f"{name}: z at which the rank-one point turns, measured - enclosed"
             reason = "1e-4 is a choice: differences of order 4 with steps of 0.02"
