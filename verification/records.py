@@ -259,8 +259,13 @@ def _rank(check: Check) -> int:
 def _judge(checks: tuple[Check, ...], missing: tuple[Hypothesis, ...]) -> tuple[Status, str]:
     """The verdict of the checks, given the hypotheses that are not met."""
     first = min(checks, key=_rank)
-    if first.status == "fails":
+    # Dependent samples are another problem (S12), not a counterexample: what fails there is nobody's claim.
+    dependent = any(hypothesis.name == "A2" for hypothesis in missing)
+    if first.status == "fails" and not dependent:
         return "fails", _because(missing, f"{first.quantity} is on the wrong side of the bound.")
+    if first.status == "fails":
+        seen = f"{first.quantity} is on the wrong side of the bound"
+        return "does not apply", _because(missing, f"{seen}, which the statement does not exclude.")
     if missing:
         seen = (
             "the conclusion was observed all the same" if first.status == "holds" else "the measurement does not decide"
