@@ -145,17 +145,6 @@ def _clear_of_zero(values: Array) -> bool:
         return bool(values.min() > 2.0 * np.abs(np.diff(values)).max())  # a NaN is not
 
 
-def no_flatter_range(manifold: ZeroLossManifold, found: Constants) -> bool:
-    """True where no z outside the interval, of |z| <= 1e8, has |phi'| below the bound that a point as flat must keep.
-
-    S7 needs only that a continuous path cannot cross the ends; a global minimum needs this too. Seen on a grid.
-    """
-    bound = np.sqrt(found.sharpness / (2.0 * found.s_min * found.weight))
-    steps = np.logspace(-6, 8, 4001)
-    slopes = np.abs(manifold.kernel.table(np.concatenate([found.interval[0] - steps, found.interval[1] + steps]))[1])
-    return bool(np.all(~(slopes < bound)))
-
-
 def confinement(manifold: ZeroLossManifold, z: Array, bound: float) -> tuple[tuple[float, float], bool]:
     """The interval around the given z on which |phi'| <= bound; not confined when an end is beyond 1e8."""
     low = _escape(manifold, float(z.min()), -1.0, bound)

@@ -261,16 +261,15 @@ def _judge(checks: tuple[Check, ...], missing: tuple[Hypothesis, ...]) -> tuple[
     first = min(checks, key=_rank)
     # Dependent samples are another problem (S12), not a counterexample: what fails there is nobody's claim.
     dependent = any(hypothesis.name == "A2" for hypothesis in missing)
+    wrong = f"{first.quantity} is on the wrong side of the bound"
     if first.status == "fails" and not dependent:
-        return "fails", _because(missing, f"{first.quantity} is on the wrong side of the bound.")
-    if first.status == "fails":
-        seen = f"{first.quantity} is on the wrong side of the bound"
-        return "does not apply", _because(missing, f"{seen}, which the statement does not exclude.")
+        return "fails", _because(missing, f"{wrong}.")
     if missing:
-        seen = (
-            "the conclusion was observed all the same" if first.status == "holds" else "the measurement does not decide"
-        )
-        return "does not apply", _because(missing, f"{seen}, which the statement does not predict.")
+        seen = {
+            "fails": f"{wrong}, which the statement does not exclude.",
+            "holds": "the conclusion was observed all the same, which the statement does not predict.",
+        }.get(first.status, "the measurement does not decide, which the statement does not predict.")
+        return "does not apply", _because(missing, seen)
     if first.status == "inconclusive":
         return (
             "inconclusive",
