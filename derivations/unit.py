@@ -86,8 +86,7 @@ class UnitFunction:
     @property
     def phi(self) -> Expr | None:
         """The activation in z where psi = a phi(z) and p = 0, otherwise None."""
-        expr = _expression(self.formula, self.own)
-        return expr if self.p == 0 and self.a not in expr.free_symbols else None
+        return _activation(self.formula, self.own)
 
 
 def _own_names(own: Iterable[str]) -> tuple[str, ...]:
@@ -121,6 +120,12 @@ def _symbols(own: tuple[str, ...]) -> dict[str, Symbol]:
 @lru_cache(maxsize=256)
 def _expression(formula: str, own: tuple[str, ...]) -> Expr:
     return parse_formula(formula, _symbols(own))
+
+
+@lru_cache(maxsize=256)
+def _activation(formula: str, own: tuple[str, ...]) -> Expr | None:
+    expr, symbols = _expression(formula, own), _symbols(own)
+    return None if own or symbols["a"] in expr.free_symbols else expr
 
 
 def _canonical_text(formula: str | Expr, own: tuple[str, ...]) -> str:

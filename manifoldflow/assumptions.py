@@ -29,7 +29,9 @@ NEEDS = {
     "A3": ("S3", "S4", "S5"),
 }
 _FAR = 1e8
+_AWAY = np.concatenate([[0.0], np.cumsum(1e-3 * 1.5 ** np.arange(80))])  # steps that grow by one half, to beyond _FAR
 _GRID_POINTS = 4001
+_COARSE_POINTS = 1001  # where assumptions hold with room to spare, this many show it
 _FINE_POINTS = 65
 _RESOLVED = 1e-12  # width of an interval that is not divided again, relative beyond 1
 
@@ -102,17 +104,24 @@ def reduced_constants(manifold: ZeroLossManifold, W: Array) -> Constants:
         raise InputError(f"A1-A3 are about units a*phi(z); {manifold.network.unit.formula!r} is not of this form.")
     work = manifold.workspace()
     F = float(geometry.sharpness(W, manifold.problem, work))
+    return _constants(manifold, work.z, F)
+
+
+def _constants(manifold: ZeroLossManifold, z: Array, F: float) -> Constants:
     weight = float((manifold.a**2).min())
-    interval, confined = confinement(manifold, work.z, np.sqrt(F / (2.0 * manifold.s_min * weight)))
+    interval, confined = confinement(manifold, z, np.sqrt(F / (2.0 * manifold.s_min * weight)))
     rho1, rho2, beta, ratio = _extrema(manifold, interval)
     return Constants(interval, confined, rho1, rho2, beta, ratio, manifold.mu, manifold.s_min, weight, F)
 
 
-def warn_where_theorems_do_not_apply(manifold: ZeroLossManifold, W: Array) -> None:
-    """Issue an `AssumptionWarning` naming what fails on the range that occurs and the statements that need it."""
-    if manifold.network.unit.phi is None or _hold_clearly(manifold, W):
+def warn_where_theorems_do_not_apply(manifold: ZeroLossManifold, z: Array, sharpness: float) -> None:
+    """Issue an `AssumptionWarning` naming what fails on the range that occurs and the statements that need it.
+
+    The range is that of a flow from a point with the pre-activations z (m, n) and that sharpness.
+    """
+    if manifold.network.unit.phi is None or _hold_clearly(manifold, z, sharpness):
         return
-    found = reduced_constants(manifold, W)
+    found = _constants(manifold, z, sharpness)
     if found.failing:
         low, high = found.interval
         warnings.warn(
@@ -124,25 +133,26 @@ def warn_where_theorems_do_not_apply(manifold: ZeroLossManifold, W: Array) -> No
         )
 
 
-def _hold_clearly(manifold: ZeroLossManifold, W: Array) -> bool:
+def _hold_clearly(manifold: ZeroLossManifold, z: Array, sharpness: float) -> bool:
     """True where A1 and A2 hold with room to spare on an interval somewhat wider than that of S7, and A3 with them.
 
-    Between neighbours of the grid phi' or phi''' would have to fall by more than it does between any two of them. Done
-    at the start of every flow, so that it does not wait for the constants.
+    Near a point of the grid phi' or phi''' would have to fall by three times what it does to its neighbours. Done at
+    the start of every flow, so that it does not wait for the constants.
     """
-    work = manifold.workspace()
-    bound = np.sqrt(geometry.sharpness(W, manifold.problem, work) / (2.0 * manifold.s_min * (manifold.a**2).min()))
-    brackets = [_bracket(manifold, end, way, bound) for end, way in ((work.z.min(), -1.0), (work.z.max(), 1.0))]
+    bound = np.sqrt(sharpness / (2.0 * manifold.s_min * (manifold.a**2).min()))
+    brackets = [_bracket(manifold, end, way, bound) for end, way in ((z.min(), -1.0), (z.max(), 1.0))]
     if manifold.mu == 0.0 or None in brackets:
         return False
     low, high = (float(bracket[1]) for bracket in brackets if bracket)
-    table = manifold.kernel.table(np.linspace(low, high, _GRID_POINTS))
+    table = manifold.kernel.table(np.linspace(low, high, _COARSE_POINTS))
     return _clear_of_zero(_slope(table)) and _clear_of_zero(_third(table))
 
 
 def _clear_of_zero(values: Array) -> bool:
     with np.errstate(invalid="ignore"):
-        return bool(values.min() > 2.0 * np.abs(np.diff(values)).max())  # a NaN is not
+        changes = np.abs(values[1:] - values[:-1])
+        clear = values[1:-1] > 3.0 * np.maximum(changes[1:], changes[:-1])
+        return bool(clear.all() and values[0] > 0.0 and values[-1] > 0.0)  # a NaN is not
 
 
 def confinement(manifold: ZeroLossManifold, z: Array, bound: float) -> tuple[tuple[float, float], bool]:
@@ -167,10 +177,8 @@ def _escape(manifold: ZeroLossManifold, start: float, direction: float, bound: f
 
 def _bracket(manifold: ZeroLossManifold, start: float, direction: float, bound: float) -> tuple[float, float] | None:
     """Points before and after the first one from start at which |phi'| exceeds the bound; None beyond 1e8."""
-    # Steps that grow by one half, to beyond _FAR, seen all at once.
-    steps = 1.5 ** np.arange(80) * 1e-3 * max(1.0, abs(start))
-    reached = start + direction * np.concatenate([[0.0], np.cumsum(steps)])
-    reached = reached[: 2 + int(np.sum(np.abs(reached[1:]) < _FAR))]
+    reached = start + direction * max(1.0, abs(start)) * _AWAY
+    reached = reached[: 2 + int(np.count_nonzero(np.abs(reached[1:]) < _FAR))]
     slopes = np.abs(manifold.kernel.table(reached)[1])
     outside = ~(slopes[1:] <= bound)
     if not outside.any():

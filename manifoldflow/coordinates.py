@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import scipy.linalg
 
+from .compiled.batches import padded
+from .compiled.coefficients import Frame
 from .validation import Array
 
 
@@ -38,6 +42,20 @@ class ReducedCoordinates:
     def largest(self) -> float:
         """Largest eigenvalue of the Gram matrix; 0 where units meet no inputs."""
         return float(self.singular_values[0] ** 2) if self.singular_values.size else 0.0
+
+    @cached_property
+    def frame(self) -> Frame:
+        """What the integrators need of the data."""
+        n, r = self.R.shape
+        p, wide = self.p, r == n
+        R_hat = np.zeros((n + p, r + p))
+        R_hat[:n, :r] = self.R
+        R_hat[n:, r:] = np.eye(p)
+        eigenvalues = self.singular_values[:r] ** 2
+        shift = 0.5 / self.largest if wide else 0.0  # nothing else reads it
+        shifted = np.zeros((padded(n), padded(n)))
+        shifted[:n, :n] = (self.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ self.left.T
+        return Frame(R_hat, self.left, wide, shifted, shift, max(self.largest, float(n) if p else 0.0))
 
     def reduce(self, theta: Array) -> Array:
         """Coordinates of theta in the span, (..., m, r + p)."""

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from .assumptions import warn_where_theorems_do_not_apply
 from .checkpoint import Checkpoint, content_hash
-from .compiled import geometry, stepping
-from .conditioning import warn_where_ill_conditioned
+from .compiled import stepping
+from .conditioning import is_clearly_well_conditioned, warn_where_ill_conditioned
 from .errors import InputError
 from .integration import Event, FlowProgress, Integration
 from .manifold import ZeroLossManifold
@@ -100,15 +100,19 @@ def sharpness_flow(
     >>> sol.status, bool(sol.residual.max() < 1e-12)
     ('stationary', True)
     """
-    start, t0, t1 = _start(manifold, theta), *_span(t_span)
+    shape = instance("manifold", manifold, ZeroLossManifold).shape
+    start, t0, t1 = real_array("theta", theta, shape=shape), *_span(t_span)
     tolerances = (_relative_tolerance(rtol), positive_number("atol", atol, allow_zero=True))
     keep_path = instance("dense_output", dense_output, bool)
     times, event_list = _output_times(t_eval, t0, t1), _event_list(events)
     chosen = one_of("method", method, METHODS)
     W = manifold.coordinates.reduce(start)
-    warn_where_theorems_do_not_apply(manifold, W)
-    warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
-    if chosen == "explicit" and np.isinf(t1) and gradient_tolerance == 0.0 and not _is_flat(manifold, W):
+    sharpness, gradient, work = manifold.gradient_at(W)
+    warn_where_theorems_do_not_apply(manifold, work.z, sharpness)
+    if not is_clearly_well_conditioned(work.K):
+        warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
+    flat = np.linalg.norm(gradient) <= ROUNDING * work.normal[0]
+    if chosen == "explicit" and np.isinf(t1) and gradient_tolerance == 0.0 and not flat:
         raise InputError(
             "method='explicit' cannot follow an infinite span to rounding: its steps stay bounded by stability. "
             "Give gradient_tolerance > 0 or an end of t_span, or use method='implicit'."
@@ -143,18 +147,6 @@ def _asked(manifold: ZeroLossManifold, start: Array, control: stepping.Control) 
         "y": content_hash(manifold.y), "theta": content_hash(start),
         "tolerances": content_hash(control._replace(max_steps=0, times=np.empty(0))),
     }  # fmt: skip
-
-
-def _is_flat(manifold: ZeroLossManifold, W: Array) -> bool:
-    work, gradient = manifold.workspace(), np.empty_like(W)
-    geometry.gradient(W, manifold.problem, work, gradient)
-    return bool(np.linalg.norm(gradient) <= ROUNDING * work.normal[0])
-
-
-def _start(manifold: ZeroLossManifold, theta: ArrayLike) -> Array:
-    start = instance("manifold", manifold, ZeroLossManifold).point("theta", theta)
-    manifold.gradient(start)
-    return start
 
 
 def _relative_tolerance(rtol: float) -> float:

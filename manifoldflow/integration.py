@@ -11,10 +11,9 @@ import numpy as np
 from scipy.optimize import brentq
 
 from .checkpoint import Arrays, Checkpoint
-from .compiled import geometry, stepping
-from .compiled.batches import padded
+from .compiled import stepping
 from .compiled.blocks import new_factors
-from .compiled.coefficients import Frame, new_stages
+from .compiled.coefficients import new_stages
 from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
 from .conditioning import SINGULAR
@@ -51,37 +50,20 @@ class FlowProgress:
         return self.lift()
 
 
-def frame_of(manifold: ZeroLossManifold) -> Frame:
-    """What the implicit method needs of the data, once for an integration."""
-    coordinates, p = manifold.coordinates, manifold.network.p
-    n, r = coordinates.R.shape
-    R_hat = np.zeros((n + p, r + p))
-    R_hat[:n, :r] = coordinates.R
-    R_hat[n:, r:] = np.eye(p)
-    eigenvalues = coordinates.singular_values[:r] ** 2
-    wide = r == n
-    shift = 0.5 / coordinates.largest if wide else 0.0  # nothing else reads it
-    shifted = np.zeros((padded(n), padded(n)))
-    shifted[:n, :n] = (coordinates.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ coordinates.left.T
-    return Frame(
-        R_hat, coordinates.left, wide, shifted, shift, max(coordinates.largest, float(n) if p else 0.0)
-    )
-
-
-def cost_ratio(manifold: ZeroLossManifold, frame: Frame) -> float:
+def cost_ratio(manifold: ZeroLossManifold) -> float:
     """Time of an implicit step over that of an explicit one.
 
     From counts of operations and their rates as measured on one machine (ns); a wrong ratio costs time only.
     """
     n, r = manifold.problem.R.shape
-    m, p = manifold.m, manifold.network.p
+    m, p, wide = manifold.m, manifold.network.p, manifold.coordinates.frame.wide
     N, D = n + p, r + p
     evaluation = 1000.0 + 3.0 * m * n + (7.0 * m * n**2 + n**3 / 3.0) / min(50.0, 12.0 + 0.35 * n)
-    if frame.wide and p == 0:
+    if wide and p == 0:
         block = 800.0 + 60.0 * n + 3.0 * n**2 + n**3 / 30.0
     else:
         block = 2000.0 + (4.0 * N * D**2 + 2.0 * N**2 * D + D**3) / 14.0
-    solve = 500.0 + m * (2.0 * n**2 / 25.0 + 0.25 * (N if frame.wide else D) ** 2 + 4.0 * n)
+    solve = 500.0 + m * (2.0 * n**2 / 25.0 + 0.25 * (N if wide else D) ** 2 + 4.0 * n)
     return (10.0 * evaluation + 8.0 * solve + m * block) / (16.0 * evaluation)
 
 
@@ -107,8 +89,8 @@ class Integration:
     ) -> None:
         self.manifold, self.orthogonal, self.callback = manifold, orthogonal, callback
         self.events, self.times, self.keep_path = events or [], times, keep_path
-        self.work, self.frame = manifold.workspace(), frame_of(manifold)
-        ratio = cost_ratio(manifold, self.frame) if method == "auto" else 0.0
+        self.work, self.frame = manifold.workspace(), manifold.coordinates.frame
+        ratio = cost_ratio(manifold) if method == "auto" else 0.0
         self.control = control._replace(cost_ratio=ratio)
         self.method = "explicit" if method == "auto" else method
         self.steps_by_method = {"explicit": 0, "implicit": 0}
@@ -120,10 +102,10 @@ class Integration:
         self.reason = "running"
         self.t_events: list[list[float]] = [[] for _ in self.events]
         self.W_events: list[list[Array]] = [[] for _ in self.events]
-        self.output = Trajectory(manifold, self.frame, self.control, memory_limit, dense=keep_path)
-        self.sampled: list[tuple[float, Array, tuple[float, float, float]]] = []
-        start = np.array([self._measure(W)])
-        self.output.add(Segment(np.array([t0]), W[None].copy(), start, None))
+        self.output = Trajectory(manifold, self.control, memory_limit, dense=keep_path)
+        self.sampled: list[tuple[float, Array, Array]] = []  # output times, points and numbers
+        numbers = np.array([self.output.numbers_at(W)])
+        self.output.add(Segment(np.array([t0]), W[None].copy(), numbers, None))
         self._sample(self.output.segments[0])
         self.checkpoint, self.checkpoint_interval = checkpoint, checkpoint_interval
         if checkpoint is not None:
@@ -165,27 +147,27 @@ class Integration:
 
     def _next_segment(self) -> Segment:
         """Run the compiled loop until its record is full, the method changes, or it has a reason to stop."""
-        record, explicit = self._new_record(), self.method == "explicit"
+        explicit, (record, *scratch) = self.method == "explicit", self._scratch_of(self.method)
         before = self.output.segments[-1]
         self.state.counters[stepping.RECORDED] = 0
         advance = explicit_advance if explicit else implicit_advance
         code = advance(
             self.state, self.manifold.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
-            *self._scratch_of(self.method),
+            *scratch,
         )  # fmt: skip
         k = int(self.state.counters[stepping.RECORDED])
         self.steps_by_method[self.method] += k
         self._continue_after(REASONS[int(code)][0])
         return Segment(
-            np.append(before.t[-1], record.t[:k]),
+            np.concatenate([before.t[-1:], record.t[:k]]),
             np.concatenate([before.W[-1:], record.W[:k]]),
             np.concatenate([before.numbers[-1:], record.numbers[:k]]),
-            record.dense[:k] if record.dense.size else None,
+            record.dense[:k].copy() if record.dense.size else None,
             explicit,
         )
 
     def _scratch_of(self, method: str) -> tuple[Any, ...]:
-        """What a method writes on the way, made when it is first used."""
+        """What a method writes: its record of steps, then its scratch; made when it is first used."""
         if method not in self._scratch:
             self._scratch[method] = self._new_scratch(method)
         return self._scratch[method]
@@ -195,8 +177,10 @@ class Integration:
         n, r = self.manifold.problem.R.shape
         stages = new_stages(len(self.tableaus[method].A), m, n, p)
         if method == "explicit":
-            return stepping.new_trial(self.state.W, 0), stages
-        return stepping.new_trial(self.state.W, rodas5p().degree), stages, new_factors(m, n, r, p, self.frame.wide)
+            return self._new_record(0), stepping.new_trial(self.state.W, 0), stages
+        degree = rodas5p().degree
+        factors = new_factors(m, n, r, p, self.frame.wide)
+        return self._new_record(degree), stepping.new_trial(self.state.W, degree), stages, factors
 
     def _continue_after(self, name: str) -> None:
         if name == "switch":
@@ -205,10 +189,10 @@ class Integration:
             name = "singular"  # seen by a stage of the step, which knows only that no finite number came
         self.reason = "running" if name in ("buffer_full", "switch") else name
 
-    def _new_record(self) -> stepping.Record:
-        # About 16 MB a record, so that Ctrl-C, events and callbacks are looked at often.
-        shape, degree = self.state.W.shape, rodas5p().degree if self.method == "implicit" else 0
-        k = int(np.clip(400_000 // max(self.state.W.size, 1), 4, 32 if self.callback else 256))
+    def _new_record(self, degree: int) -> stepping.Record:
+        # About 16 MB, so that Ctrl-C, events and callbacks are looked at often.
+        shape = self.state.W.shape
+        k = min(max(400_000 // max(self.state.W.size, 1), 4), 32 if self.callback else 256)
         dense = np.empty((k if self.control.keep_dense and degree else 0, degree, *shape))
         return stepping.Record(np.empty(k), np.empty((k, *shape)), np.empty((k, 3)), dense)
 
@@ -260,7 +244,7 @@ class Integration:
         return Segment(
             np.append(segment.t[:keep], stop),
             np.concatenate([segment.W[:keep], W[None]]),
-            np.concatenate([segment.numbers[:keep], [self._measure(W)]]),
+            np.concatenate([segment.numbers[:keep], [self.output.numbers_at(W)]]),
             dense,
             segment.explicit,
         )
@@ -271,13 +255,7 @@ class Integration:
             return
         first = len(self.sampled)
         times = self.times[first : int(np.searchsorted(self.times, segment.t[-1], side="right"))]
-        if segment.explicit and times.size:
-            points, numbers = self.output.explicit_outputs(segment, times)
-            self.sampled.extend((float(t), W, tuple(row)) for t, W, row in zip(times, points, numbers, strict=False))
-            times = times[len(points) :]
-        for t in times:
-            W = self.output.point(segment, t)
-            self.sampled.append((float(t), W, self._measure(W)))
+        self.sampled.extend(zip(times.tolist(), *self.output.outputs(segment, times), strict=True))
 
     def lift(self, W: Array) -> Array:
         """Full parameters of a reduced point."""
@@ -300,12 +278,6 @@ class Integration:
             t_events=t_events, W_events=W_events, manifold=self.manifold,
             orthogonal=self.orthogonal, path=self.output if self.keep_path else None,
         )  # fmt: skip
-
-    def _measure(self, W: Array) -> tuple[float, float, float]:
-        """Sharpness, gradient norm and residual at a point."""
-        work, gradient = self.manifold.workspace(), np.empty_like(W)
-        F, _ = geometry.gradient(W, self.manifold.problem, work, gradient)
-        return F, float(np.linalg.norm(gradient)), float(np.abs(work.f - self.manifold.y).max())
 
     def _counters(self) -> tuple[tuple[str, Any], ...]:
         names = ("accepted", "rejected", "field_evaluations", "factorisations", "switches")
@@ -354,8 +326,8 @@ def put_back(run: Integration, arrays: Arrays) -> None:
         run.reason = "step_limit"
     run.steps_by_method = dict(zip(run.steps_by_method, map(int, arrays["steps"]), strict=True))
     run.output.stride, run.output.dense = int(arrays["stride"]), bool(arrays["dense"])
-    sampled = zip(arrays["sampled.t"], arrays["sampled.W"], arrays["sampled.numbers"], strict=True)
-    run.sampled = [(float(t), W, (float(x[0]), float(x[1]), float(x[2]))) for t, W, x in sampled]
+    sampled = arrays["sampled.t"].tolist(), arrays["sampled.W"], arrays["sampled.numbers"]
+    run.sampled = list(zip(*sampled, strict=True))
     for number in range(len(run.events)):
         run.t_events[number] = arrays[f"event{number}.t"].tolist()
         run.W_events[number] = list(arrays[f"event{number}.W"])

@@ -220,7 +220,7 @@ class ZeroLossManifold:
 
     def multipliers(self, theta: ArrayLike) -> Array:
         """lambda = K^{-1} J grad F (Euclidean gradient), (n,)."""
-        return self._gradient(theta)[1].lam[0]
+        return self.gradient_at(self.coordinates.reduce(self._vector("theta", theta)))[2].lam[0]
 
     def hessian_vector_product(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """Riemannian Hessian of F applied to u, (m, d + p); u is projected onto the tangent space first."""
@@ -305,6 +305,14 @@ class ZeroLossManifold:
         self._require_on_manifold(self._distance(work))
         return theta
 
+    def gradient_at(self, W: Array) -> tuple[float, Array, geometry.Workspace]:
+        """F and its Riemannian gradient (m, r + p) at a point of M, with the workspace that its evaluation leaves."""
+        work, out = self.workspace(), np.empty_like(W)
+        F, info = geometry.gradient(W, self.problem, work, out)
+        self._require_on_manifold(self._distance(work))
+        self._require_regular(info)
+        return F, out, work
+
     def is_on(self, W: Array) -> bool:
         """Whether the point with coordinates W counts as one of M."""
         work = self.workspace()
@@ -341,14 +349,6 @@ class ZeroLossManifold:
         work = self.workspace()
         geometry.residual(W, self.problem, work)
         return W, work
-
-    def _gradient(self, theta: ArrayLike) -> tuple[Array, geometry.Workspace]:
-        W = self.coordinates.reduce(self._vector("theta", theta))
-        work, out = self.workspace(), np.empty_like(W)
-        _, info = geometry.gradient(W, self.problem, work, out)
-        self._require_on_manifold(self._distance(work))
-        self._require_regular(info)
-        return out, work
 
     def _require_on_manifold(self, size: float) -> None:
         if not size <= self._off_manifold:

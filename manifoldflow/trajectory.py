@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .compiled.coefficients import Frame, new_stages
+from .compiled import geometry
+from .compiled.coefficients import new_stages
 from .compiled.explicit import explicit_outputs
+from .compiled.implicit import implicit_outputs
 from .compiled.stepping import new_trial
 from .errors import InputError
 from .manifold import ZeroLossManifold
@@ -58,7 +60,6 @@ class Trajectory:
     """
 
     manifold: ZeroLossManifold
-    frame: Frame
     control: Any
     memory_limit: float
     segments: list[Segment] = field(default_factory=list)
@@ -108,45 +109,51 @@ class Trajectory:
 
     def point(self, segment: Segment, t: float) -> Array:
         """The point of M at a time of a segment."""
-        knot = np.flatnonzero(segment.t == t)
-        if knot.size:
-            return segment.W[knot[-1]].copy()
-        k = segment.index(t)
-        if segment.explicit:
-            points, _ = self.explicit_outputs(segment, np.array([t]))
-            if len(points):
-                return points[0]
-        if segment.dense is not None:
-            return self._interpolate(segment, k, t)
-        return self._integrate(float(segment.t[k]), segment.W[k], t)
+        return self.outputs(segment, np.array([t]))[0][0]
 
-    def explicit_outputs(self, segment: Segment, times: Array) -> tuple[Array, Array]:
-        """Points (k, m, r + p) and numbers (k, 3) at the times, of which those from a failure on are left out."""
-        problem, work = self.manifold.problem, self.manifold.workspace()
+    def outputs(self, segment: Segment, times: Array) -> tuple[Array, Array]:
+        """Points of M (k, m, r + p) and numbers (k, 3) at increasing times of a segment."""
         points, numbers = np.empty((times.size, *segment.W.shape[1:])), np.empty((times.size, 3))
-        tableau = dormand_prince()
-        stages = new_stages(len(tableau.A), self.manifold.m, self.manifold.n, self.manifold.network.p)
-        reached = explicit_outputs(
-            segment.t, segment.W, times, problem, self.frame, work, tableau, self.control.projection_tolerance, points,
-            numbers, new_trial(points[0], 0), stages,
-        )  # fmt: skip
-        return points[:reached], numbers[:reached]
+        k = 0
+        while k < times.size:
+            k += self._between_knots(segment, times[k:], points[k:], numbers[k:])
+            if k < times.size:
+                points[k], numbers[k] = self._integrated(segment, times[k])
+                k += 1
+        return points, numbers
 
-    def _interpolate(self, segment: Segment, k: int, t: float) -> Array:
-        """The value of step k's polynomial, projected onto M."""
-        assert segment.dense is not None
-        x = (t - segment.t[k]) / (segment.t[k + 1] - segment.t[k])
-        W = np.zeros_like(segment.W[k])
-        for coefficient in segment.dense[k][::-1]:
-            W = x * (coefficient + W)
-        W += segment.W[k]
-        self.manifold.newton(W)
-        return W
+    def _between_knots(self, segment: Segment, times: Array, points: Array, numbers: Array) -> int:
+        """Fill in what dense output gives, up to where there is none or it does not land on M; returns how many."""
+        manifold, tolerance = self.manifold, self.control.projection_tolerance
+        work, trial = manifold.workspace(), new_trial(points[0], 0)
+        if segment.explicit:
+            tableau = dormand_prince()
+            stages = new_stages(len(tableau.A), manifold.m, manifold.n, manifold.network.p)
+            return int(explicit_outputs(
+                segment.t, segment.W, times, manifold.problem, manifold.coordinates.frame, work, tableau, tolerance,
+                points, numbers, trial, stages,
+            ))  # fmt: skip
+        if segment.dense is None:
+            return 0
+        return int(implicit_outputs(
+            segment.t, segment.W, segment.dense, times, manifold.problem, work, tolerance, points, numbers, trial
+        ))  # fmt: skip
 
-    def _integrate(self, t0: float, W: Array, t: float) -> Array:
+    def _integrated(self, segment: Segment, t: float) -> tuple[Array, tuple[float, float, float]]:
+        """The point at t by integrating again from the knot before, and its numbers."""
         from .integration import Integration
 
-        control = self.control._replace(t_end=t, keep_dense=False, gradient_tolerance=0.0, rounding=0.0)
-        run = Integration(self.manifold, W, t0, control, "auto", np.zeros(self.manifold.shape))
-        run.integrate()
-        return run.state.W.copy()
+        k = int(np.searchsorted(segment.t, t, side="right")) - 1
+        W = segment.W[k]
+        if t > segment.t[k]:
+            control = self.control._replace(t_end=t, keep_dense=False, gradient_tolerance=0.0, rounding=0.0)
+            run = Integration(self.manifold, W, float(segment.t[k]), control, "auto", np.zeros(self.manifold.shape))
+            run.integrate()
+            W = run.state.W
+        return W, self.numbers_at(W)
+
+    def numbers_at(self, W: Array) -> tuple[float, float, float]:
+        """Sharpness, gradient norm and residual at a point."""
+        work, gradient = self.manifold.workspace(), np.empty_like(W)
+        F, _ = geometry.gradient(W, self.manifold.problem, work, gradient)
+        return F, float(np.linalg.norm(gradient)), float(np.abs(work.f - self.manifold.y).max())

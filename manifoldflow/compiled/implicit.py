@@ -17,7 +17,7 @@ from .coefficients import (
     start_stages,
 )
 from .explicit import STABILITY_LIMIT
-from .geometry import add_multiple, copy, curvature, near_stationarity, norm
+from .geometry import add_multiple, copy, curvature, distance, gradient, near_stationarity, norm
 from .options import jit_bare
 from .stepping import (
     ACCEPTED,
@@ -33,6 +33,7 @@ from .stepping import (
     error_norm,
     finish_step,
     initialise,
+    land,
     refuse,
     reject,
     switch,
@@ -93,6 +94,30 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
         if reason == RUNNING and fresh and _explicit_is_cheaper(state, control):
             return switch(state, 0.5 * STABILITY_LIMIT / state.scalars[CURVATURE])
     return reason
+
+
+@jit_bare
+def implicit_outputs(t, W, dense, times, problem, work, tolerance, points, numbers, trial):
+    """The points at `times`, increasing, by the polynomials of the steps between the points W (k + 1, m, r + p) at t.
+
+    Fills points, sharpness, gradient norm and residual; returns the number of times before the first that does not
+    land on M.
+    """
+    for index in range(times.shape[0]):
+        k = np.searchsorted(t, times[index], side="right") - 1
+        copy(W[k], points[index])
+        if times[index] == t[k]:
+            F, _ = gradient(W[k], problem, work, trial.grad)
+            size = distance(work, problem)
+        else:
+            x = (times[index] - t[k]) / (t[k + 1] - t[k])
+            for power in range(dense.shape[1]):
+                add_multiple(points[index], x ** (power + 1), dense[k, power])
+            F, size, reason = land(points[index], trial.grad, problem, work, trial.scratch, tolerance)
+            if reason != RUNNING:
+                return index
+        numbers[index, 0], numbers[index, 1], numbers[index, 2] = F, norm(trial.grad), size
+    return times.shape[0]
 
 
 @jit_bare

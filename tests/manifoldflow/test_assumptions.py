@@ -1,9 +1,12 @@
 """The constants of the theorems: closed forms of rho1, rho2, beta, the confinement of S7, and where A1-A3 fail."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import manifoldflow as mf
+from manifoldflow import assumptions
 from manifoldflow.assumptions import NEEDS, constants
 from manifoldflow.errors import AssumptionWarning, GeometryError, InputError
 from tests.manifoldflow.conftest import problem
@@ -149,3 +152,22 @@ def test_refusals(cubic):
     case = problem("trained")
     with pytest.raises(InputError, match=r"units a\*phi\(z\)"):
         constants(case.man, case.theta)
+
+
+def test_what_holds_clearly_holds_by_the_constants_too():
+    rng = np.random.default_rng(0)
+    verdicts = set()
+    for c, k in rng.uniform([0.0, 0.5], [1.2, 6.0], size=(60, 2)):
+
+        def table(z, c=c, k=k):
+            """phi = z^3 + z + c sin(k z) / k^2 and its derivatives."""
+            wave, change = c * np.sin(k * z), c * np.cos(k * z)
+            return np.array([z**3 + z + wave / k**2, 3 * z**2 + 1 + change / k, 6 * z - wave, 6 - k * change])
+
+        man = SimpleNamespace(kernel=SimpleNamespace(table=table), mu=1.0, s_min=1.0, a=np.ones((2, 3)))
+        z = rng.normal(size=(2, 3))
+        clear, found = assumptions._hold_clearly(man, z, 50.0), assumptions._constants(man, z, 50.0)
+        assert not (clear and found.failing), (c, k, found)
+        assert clear or found.rho1 < 0.5 or found.rho2 < 1.0, (c, k, found)
+        verdicts.add((clear, bool(found.failing)))
+    assert {(True, False), (False, True)} <= verdicts

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import manifoldflow as mf
-from manifoldflow.conditioning import condition_number
+from manifoldflow.conditioning import condition_number, is_clearly_well_conditioned
 from manifoldflow.errors import (
     AssumptionWarning,
     GeometryError,
@@ -145,3 +145,32 @@ def test_the_limit_gives_up_where_j_is_singular():
 def test_rows_that_repeat_others_are_named_where_no_point_is_found():
     with pytest.raises(ProjectionError, match="1 of 4 rows of X repeat others, so J J\\^T is singular"):
         case("cubic", "equal rows")[0].random_point(rng=0)
+
+
+def kahan(n, c):
+    """The upper triangle whose smallest singular value its diagonal does not show (Kahan 1966)."""
+    s = np.sqrt(1.0 - c**2)
+    return np.diag(s ** np.arange(n)) @ (np.eye(n) - c * np.triu(np.ones((n, n)), 1))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_what_is_clearly_well_conditioned_is_far_from_the_warning(n):
+    rng = np.random.default_rng(n)
+    seen = []
+    for power in np.linspace(0.0, 13.0, 40) if n > 1 else [0.0]:
+        Q = np.linalg.qr(rng.normal(size=(n, n)))[0]
+        K = Q @ np.diag(np.geomspace(1.0, 10.0**-power, n)) @ Q.T
+        condition = condition_number(K)
+        clear = is_clearly_well_conditioned(np.linalg.cholesky(K).T)
+        assert not (clear and condition > 1e8)
+        assert clear or condition > 1e4
+        seen.append(clear)
+    assert seen[0]
+    assert n == 1 or not seen[-1]
+
+
+def test_a_condition_that_the_pivots_do_not_show_is_seen():
+    U = kahan(60, 0.5)
+    assert np.ptp(np.log10(np.diag(U) ** 2)) < 7.5
+    assert condition_number(U.T @ U) > 1e12
+    assert not is_clearly_well_conditioned(U)

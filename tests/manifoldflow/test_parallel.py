@@ -15,7 +15,7 @@ from manifoldflow.errors import GeometryError, InputError
 
 def serial(man, theta):
     """The same gradient through reduced coordinates, on one thread."""
-    out, _ = man._gradient(theta)
+    out = man.gradient_at(man.coordinates.reduce(theta))[1]
     return man.coordinates.expand(out)
 
 
