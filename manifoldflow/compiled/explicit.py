@@ -21,8 +21,13 @@ from .stepping import (
     ACCEPTED,
     CURVATURE,
     FIELD_EVALUATIONS,
+    GROWTH,
+    LENGTH,
     NOT_FINITE,
+    PROMISE,
+    REACH,
     RUNNING,
+    STABILITY_LIMIT,
     STIFF_STEPS,
     SWITCHES,
     H,
@@ -35,9 +40,6 @@ from .stepping import (
     reject,
     switch,
 )
-
-# Steps of this length over the largest rate are stable (real axis); the rate is known by a bound, often 1.3 times it.
-STABILITY_LIMIT = 6.1
 
 
 class Explicit(NamedTuple):
@@ -60,7 +62,9 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
     while reason == RUNNING:
         if fresh:
             _first_stage(state.W, problem, frame, work, stages)
-            if control.cost_ratio > 0.0 and _is_stiff(state, problem, frame, work):
+            _look_for_stiffness(state, problem, frame, work)
+            if control.cost_ratio > 0.0 and _implicit_is_cheaper(state, control):
+                state.scalars[REACH] = state.scalars[CURVATURE] * state.scalars[LENGTH]
                 return switch(state, state.scalars[H])
         h = min(state.scalars[H], control.t_end - state.scalars[T])
         accepted = state.counters[ACCEPTED]
@@ -141,13 +145,32 @@ def _error(state, problem, stages, trial, control, h, tableau):
 
 
 @jit_bare
-def _is_stiff(state, problem, frame, work):
-    """True after many steps near the limit of stability, twice as many each time the implicit method gave up before."""
-    if state.counters[ACCEPTED] % 8 == 0 or state.scalars[CURVATURE] == 0.0:
+def _look_for_stiffness(state, problem, frame, work):
+    """Count the steps that the limit of stability bounds: near it, by a bound on the largest rate, and not growing.
+
+    LENGTH is the mean of their lengths, of the last foremost. The bound is renewed where it matters.
+    """
+    scalars, counters = state.scalars, state.counters
+    near = 0.7 * STABILITY_LIMIT
+    if counters[ACCEPTED] % 8 == 0 or scalars[CURVATURE] == 0.0 or scalars[H] * scalars[CURVATURE] > near:
         curvature(state.W, problem, work)
-        state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
-    if state.scalars[H] * state.scalars[CURVATURE] > 0.7 * STABILITY_LIMIT:
-        state.counters[STIFF_STEPS] += 1
-    elif state.counters[STIFF_STEPS] > 0:
-        state.counters[STIFF_STEPS] -= 1
-    return state.counters[STIFF_STEPS] >= 24 * 2 ** min(state.counters[SWITCHES] // 2, 20)
+        scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
+    scalars[LENGTH] += 0.2 * (scalars[H] - scalars[LENGTH])
+    if scalars[H] * scalars[CURVATURE] <= near:
+        counters[STIFF_STEPS] = max(0, counters[STIFF_STEPS] - 1)
+    elif scalars[H] < 1.25 * scalars[LENGTH]:
+        counters[STIFF_STEPS] += 1
+
+
+@jit_bare
+def _implicit_is_cheaper(state, control):
+    """Whether implicit steps seem to pay: tried, at first, after many steps at the limit of stability.
+
+    When the implicit method gave up, the length of its steps was known. It is taken to grow with the time since then,
+    at the largest rate seen. The patience with steps at the limit doubles each time.
+    """
+    scalars, stiff = state.scalars, state.counters[STIFF_STEPS]
+    if scalars[GROWTH] == 0.0:
+        return stiff >= 10
+    expected = scalars[PROMISE] + scalars[GROWTH] * scalars[T]
+    return stiff >= 2 ** min(state.counters[SWITCHES] // 2, 20) and expected > control.cost_ratio * scalars[LENGTH]

@@ -16,16 +16,20 @@ from .coefficients import (
     scale,
     start_stages,
 )
-from .explicit import STABILITY_LIMIT
 from .geometry import add_multiple, copy, curvature, distance, gradient, near_stationarity, norm
 from .options import jit_bare
 from .stepping import (
     ACCEPTED,
+    BEGAN,
     CURVATURE,
     FACTORISATIONS,
     FIELD_EVALUATIONS,
     GRADIENT_NORM,
+    GROWTH,
+    LENGTH,
     NOT_FINITE,
+    PROMISE,
+    REACH,
     RUNNING,
     SINCE_SWITCH,
     H,
@@ -92,7 +96,7 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
             reason = reject(state, 0.25, NOT_FINITE)
         fresh = state.counters[ACCEPTED] > accepted
         if reason == RUNNING and fresh and _explicit_is_cheaper(state, control):
-            return switch(state, 0.5 * STABILITY_LIMIT / state.scalars[CURVATURE])
+            return _give_up(state)
     return reason
 
 
@@ -139,9 +143,19 @@ def _pull(state, h):
 
 @jit_bare
 def _explicit_is_cheaper(state, control):
-    """Whether explicit steps at the limit of stability would cross the next implicit step at less cost."""
-    limit = STABILITY_LIMIT / state.scalars[CURVATURE]
-    return state.counters[SINCE_SWITCH] > 6 and state.scalars[H] < control.cost_ratio * limit
+    """Whether explicit steps, as long as they were for the rate then, would cross the next one at less cost."""
+    explicit = state.scalars[REACH] / state.scalars[CURVATURE]
+    return state.counters[SINCE_SWITCH] > 6 and state.scalars[H] < control.cost_ratio * explicit
+
+
+@jit_bare
+def _give_up(state):
+    """Leave for the explicit method, and what is expected of this one from now on: steps of PROMISE + GROWTH t."""
+    t, h = state.scalars[T], state.scalars[H]
+    state.scalars[GROWTH] = max(state.scalars[GROWTH], h / (t - state.scalars[BEGAN]))
+    state.scalars[PROMISE] = h - state.scalars[GROWTH] * t
+    state.scalars[LENGTH] = 0.5 * state.scalars[REACH] / state.scalars[CURVATURE]
+    return switch(state, state.scalars[LENGTH])
 
 
 @jit_bare

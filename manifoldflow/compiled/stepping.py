@@ -15,6 +15,10 @@ from .options import jit_bare
     SWITCH,
 ) = range(10)  # fmt: skip
 
+# Explicit steps of this length over the largest rate are stable (real axis). A bound on it is known, up to 3 times as
+# large.
+STABILITY_LIMIT = 6.1
+
 # Relative rounding of F: of its derivative in the pre-activations, which have some eps of their own sizes.
 SHARPNESS_ROUNDING = 1e-12
 
@@ -61,7 +65,7 @@ class Record(NamedTuple):
 
 
 # Positions in State.scalars and State.counters.
-T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR, CURVATURE = range(7)
+T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR, CURVATURE, BEGAN, LENGTH, REACH, PROMISE, GROWTH = range(12)
 ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, SWITCHES, RECORDED, SINCE_SWITCH, STIFF_STEPS = range(8)
 
 
@@ -77,12 +81,22 @@ def error_norm(error, W, W_new, control):
 
 
 @jit_bare
-def step_factor(error, last_error, order):
-    """PI controller (Hairer and Wanner II, IV.2): factor for the next step after an error estimate of that order."""
+def step_factor(error, damping, order):
+    """Factor for the next step after an error estimate of that order."""
     if error == 0.0:
         return 6.0
-    factor = 0.9 * error ** (-0.7 / order) * max(last_error, 1e-4) ** (0.3 / order)
-    return min(6.0, max(0.2, factor))
+    return min(6.0, max(0.2, 0.9 * damping * error ** (-1.0 / order)))
+
+
+@jit_bare
+def _damping(state, error, h, order):
+    """What makes the controller a PI controller (Hairer and Wanner II, IV.2): calm near the limit of stability.
+
+    Far below it the damping would only hold back steps that grow with the time.
+    """
+    if h * state.scalars[CURVATURE] < 0.5 * STABILITY_LIMIT:
+        return 1.0
+    return (error * max(state.scalars[LAST_ERROR], 1e-4)) ** (0.3 / order)
 
 
 @jit_bare
@@ -239,7 +253,7 @@ def finish_step(state, trial, problem, work, record, control, h, size, order):
         return reject(state, 0.25, landed)
     if state.scalars[SHARPNESS] * (1.0 + max(control.rtol, SHARPNESS_ROUNDING)) < F:
         return reject(state, 0.25, STEP_UNDERFLOW)
-    state.scalars[H] = h * step_factor(size, state.scalars[LAST_ERROR], order)
+    state.scalars[H] = h * step_factor(size, _damping(state, size, h, order), order)
     state.scalars[LAST_ERROR] = size
     reason = accept(state, trial.W, trial.grad, F, size_there, h, work, control)
     full = write_record(record, state, trial.error, trial.dense)

@@ -15,6 +15,7 @@ from scipy.optimize import brentq
 import manifoldflow as mf
 from manifoldflow.compiled import stepping
 from manifoldflow.errors import AssumptionWarning, GeometryError, InputError
+from manifoldflow.integration import cost_ratio
 from manifoldflow.solution import REASONS
 from tests.manifoldflow.conftest import problem
 from tests.manifoldflow.oracle import fitted_order, relative
@@ -144,7 +145,7 @@ def test_the_order_of_the_dense_output(method, counts):
 def test_the_order_by_self_convergence(name, method, length, counts):
     man, theta = problem(name).man, problem(name).theta
     end = length / np.abs(man.hessian_spectrum(theta)).max()
-    wanted = mf.sharpness_flow(man, theta, (0.0, end), rtol=1e-13, atol=1e-14, method="implicit").theta[-1]
+    wanted = mf.sharpness_flow(man, theta, (0.0, end), rtol=2e-14, atol=1e-15, method="implicit").theta[-1]
     errors = [np.abs(fixed_steps(man, theta, end, k, method) - wanted).max() for k in counts]
     assert min(errors) > 2e-13
     assert fitted_order([end / k for k in counts], errors) == pytest.approx(ORDER[method], abs=0.45)
@@ -530,6 +531,28 @@ def test_auto_stays_explicit_where_nothing_is_stiff():
     easy = problem("cubic")
     stats = mf.sharpness_flow(easy.man, easy.theta, (0.0, 1e-2)).stats
     assert (stats["method"], stats["switches"], stats["factorisations"]) == ("explicit", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("formula", "n", "d", "end", "weights"),
+    [
+        ("sinh(z)", 20, None, 100.0, None),
+        ("z**3 + z", 10, 20, 10.0, "trained"),
+        ("z**3 + z", 30, 30, 10.0, None),
+        ("z**3 + z", 5, 20, 10.0, None),
+    ],
+)
+@pytest.mark.parametrize("rtol", [1e-5, 1e-7])
+def test_auto_takes_less_work_than_either_method_alone(formula, n, d, end, weights, rtol):
+    data = mf.datasets.digits(n) if d is None else mf.datasets.synthetic(n, d, rng=0)
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork(formula, 20, weights), data.X, data.y)
+    theta, work = man.random_point(rng=0), {}
+    for method in ("explicit", "implicit", "auto"):
+        sol = mf.sharpness_flow(man, theta, (0.0, end), rtol=rtol, atol=1e-2 * rtol, method=method, dense_output=False)
+        tried = sol.stats["accepted"] + sol.stats["rejected"]
+        shares = sol.stats["explicit_steps"], cost_ratio(man) * sol.stats["implicit_steps"]
+        work[method] = sum(shares) * tried / sol.stats["accepted"]
+    assert work["auto"] < 0.95 * min(work["explicit"], work["implicit"]), work
 
 
 def test_long_steps_are_stable(digits_run):
