@@ -58,14 +58,17 @@ def frame_of(manifold: ZeroLossManifold) -> Frame:
     R_hat = np.zeros((n + p, r + p))
     R_hat[:n, :r] = coordinates.R
     R_hat[n:, r:] = np.eye(p)
-    eigenvalues = coordinates.singular_values[:r] ** 2
+    sizes = coordinates.singular_values[:r]
+    eigenvalues = sizes**2
     wide = r == n
     shift = 0.5 / coordinates.largest if wide else 0.0  # nothing else reads it
     shifted = np.zeros((padded(n), padded(n)))
     shifted[:n, :n] = (coordinates.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ coordinates.left.T
+    condition = float(sizes[0] / sizes[-1]) if r else 1.0
     return Frame(
-        R_hat, coordinates.left, wide, shifted, shift, max(coordinates.largest, float(n) if p else 0.0)
-    )
+        R_hat, coordinates.left, coordinates.left / sizes, condition, wide, shifted, shift,
+        max(coordinates.largest, float(n) if p else 0.0),
+    )  # fmt: skip
 
 
 def cost_ratio(manifold: ZeroLossManifold, frame: Frame) -> float:
