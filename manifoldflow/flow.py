@@ -67,7 +67,8 @@ def sharpness_flow(
         t_eval: output times; None gives every step. Points between steps are found as by `sol`.
         events: functions (t, theta) -> float whose sign changes are located; `terminal = True` on one stops there.
         gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is rounding,
-            20 eps of the Euclidean gradient's normal part.
+            20 eps of the Euclidean gradient's normal part: "stationary", or "not_attained" where the point runs away,
+            as with saturating units, along which F falls for ever; or once it is 1e5 times as far out as it began.
         max_steps: bound on accepted steps.
         dense_output: keep what `sol` needs: every step, 1 number a parameter (explicit) or 5 (implicit).
         callback: called with a `FlowProgress` after at most 32 steps; a true result stops the run.

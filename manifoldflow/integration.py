@@ -23,6 +23,7 @@ from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
 from .trajectory import Segment, Trajectory
+from .trust_region import FAR
 from .validation import Array
 
 Event = Callable[[float, Array], float]
@@ -222,9 +223,20 @@ class Integration:
         segment = self._until_event(segment)
         self._sample(segment)
         self.output.add(segment)
+        if self._is_at_infinity():
+            self.reason = "not_attained"
         self._mark()
         if self.callback is not None and self.callback(self._progress()) and self.reason == "running":
             self.reason = "stopped"
+
+    def _is_at_infinity(self) -> bool:
+        """Whether a run without an end is to end because its point runs away: at rounding, or too far out to go on."""
+        if np.isfinite(self.control.t_end) or self.reason == "event":
+            return False
+        start, end = (float(np.linalg.norm(W)) for W in (self.output.segments[0].W[0], self.state.W))
+        wanted = self.state.scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance
+        at_rounding = self.reason == "stationary" and not wanted
+        return (at_rounding or end > FAR * (1.0 + start)) and self.output.runs_away()
 
     def _progress(self) -> FlowProgress:
         t, (sharpness, gradient_norm, residual) = self.output.span[1], self.output.segments[-1].numbers[-1]

@@ -19,6 +19,10 @@ _SINGULAR = (
     "diagonal network's that uses fewer features than there are samples; F may then have converged: compare "
     "flattest_point). Otherwise remove dependent samples or add units."
 )
+_AT_INFINITY = (
+    "F falls towards a value that it takes only at infinity: over each tenfold of t the parameters move as far as over "
+    "the one before. There is no flattest point to end at; give an end of t_span, or gradient_tolerance > 0."
+)
 # Reason codes, in the order of the compiled integrators' constants; each text says what to do.
 REASONS = (
     ("running", "The integration is under way."),
@@ -32,6 +36,7 @@ REASONS = (
     ("step_limit", "max_steps was reached. Raise it, loosen rtol, or use method='implicit'."),
     ("switch", "The method is being changed."),
     ("event", "A terminal event occurred."),
+    ("not_attained", _AT_INFINITY),
     ("stopped", "The callback asked to stop; what was computed is kept."),
     ("interrupted", "Interrupted by the user; what was computed is kept."),
 )
