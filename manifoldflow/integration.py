@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from .checkpoint import Arrays, Checkpoint
 from .compiled import geometry, stepping
@@ -18,6 +17,7 @@ from .compiled.coefficients import Frame, new_stages
 from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
 from .conditioning import SINGULAR
+from .events import Event, crossings, end_of_run
 from .immutable import lock
 from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
@@ -25,8 +25,6 @@ from .tableaus import dormand_prince, rodas5p
 from .trajectory import Segment, Trajectory
 from .trust_region import FAR
 from .validation import Array
-
-Event = Callable[[float, Array], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +144,13 @@ class Integration:
         except KeyboardInterrupt:
             self._go_back()
             self.reason = "interrupted"
+        except Exception:  # of an event or the callback: what there is can be resumed
+            self._go_back()
+            self._save()
+            raise
+        self._save()
+
+    def _save(self) -> None:
         if self.checkpoint is not None:
             self.checkpoint.save(snapshot(self))
 
@@ -249,16 +254,16 @@ class Integration:
 
     def _until_event(self, segment: Segment) -> Segment:
         """Record the events in a segment; cut it at the first terminal one."""
-        found = [
-            (t, number, bool(getattr(event, "terminal", False)))
-            for number, event in enumerate(self.events)
-            for t in _sign_changes(event, segment, self)
-        ]
-        stop = min((t for t, _, terminal in found if terminal), default=np.inf)
-        for t, number, _ in sorted(found):
-            if t <= stop:
-                self.t_events[number].append(t)
-                self.W_events[number].append(self.output.point(segment, t))
+
+        def point(t: float) -> Array:
+            return self.lift(self.output.point(segment, t))
+
+        found = [crossings(event, segment.t, point) for event in self.events]
+        ends = [end_of_run(*each) for each in zip(self.events, found, map(len, self.t_events), strict=True)]
+        stop = min(ends, default=np.inf)
+        for times, kept, points in zip(found, self.t_events, self.W_events, strict=True):
+            kept += [t for t in times if t <= stop]
+            points += [self.output.point(segment, t) for t in times if t <= stop]
         if np.isinf(stop):
             return segment
         self.reason = "event"
@@ -382,17 +387,3 @@ def put_back(run: Integration, arrays: Arrays) -> None:
         )
         for number in range(count)
     ]
-
-
-def _sign_changes(event: Event, segment: Segment, run: Integration) -> list[float]:
-    def value(t: float) -> float:
-        return float(event(t, run.lift(run.output.point(segment, t))))
-
-    roots = []
-    before = value(segment.t[0])
-    for start, end in zip(segment.t[:-1], segment.t[1:], strict=True):
-        after = value(end)
-        if before * after < 0.0 or (after == 0.0 and before != 0.0):
-            roots.append(float(brentq(value, start, end, xtol=1e-14, rtol=1e-13) if after else end))
-        before = after
-    return roots

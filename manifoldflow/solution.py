@@ -79,7 +79,9 @@ class FlowSolution(ReadOnlyArrays):
 
     @property
     def condition(self) -> float:
-        """Condition number of J J^T at the last point."""
+        """Condition number of J J^T at the last point; NaN where there is none, before the first of `t_eval`."""
+        if not self.t.size:
+            return float("nan")
         return self.manifold.condition(self._lift(self.W[-1]))
 
     @cached_property
@@ -111,6 +113,8 @@ class FlowSolution(ReadOnlyArrays):
         return self.manifold.coordinates.expand(W) + self.orthogonal
 
     def __repr__(self) -> str:
+        if not self.t.size:
+            return f"FlowSolution({self.status}: no points)"
         return (
             f"FlowSolution({self.status}: {self.t.size} points, t = {self.t[0]:.4g} to {self.t[-1]:.4g}, "
             f"sharpness {self.sharpness[0]:.8g} to {self.sharpness[-1]:.8g}, |grad F| {self.gradient_norm[-1]:.2e})"
