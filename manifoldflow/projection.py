@@ -37,8 +37,7 @@ def newton(manifold: ZeroLossManifold, W: Array) -> str | None:
     reason = "J J^T is singular" if info else "the residual stopped falling, or is rounding of summands that cancel"
     return (
         f"The projection onto the manifold did not converge: max |f - y| = {size:.1e} after {iterations} Newton "
-        f"steps, needed {manifold.projection_tolerance(W):.1e}; {reason}. Start closer to the manifold, or use a "
-        "shorter step."
+        f"steps, needed {_allowed(manifold, W):.1e}; {reason}. Start closer to the manifold, or use a shorter step."
     )
 
 
@@ -67,10 +66,13 @@ def _undamped(manifold: ZeroLossManifold, W: Array) -> Array | None:
 
 
 def _converged(manifold: ZeroLossManifold, W: Array, size: float, info: int) -> bool:
-    if info != 0:
-        return False
-    if size <= manifold.projection_tolerance():
-        return True
-    # Far out summands cancel, and rounding is what there is; but of the labels some digits must be left.
+    return info == 0 and bool(size <= manifold.projection_tolerance() or size <= _allowed(manifold, W))
+
+
+def _allowed(manifold: ZeroLossManifold, W: Array) -> float:
+    """Largest max |f - y| that passes at W: far out summands cancel, and rounding is what there is.
+
+    But of the labels some digits must be left.
+    """
     kept = LABELS_KEPT * (1.0 + float(np.abs(manifold.y).max(initial=0.0)))
-    return bool(size <= min(rounding_level(manifold, W), kept))
+    return max(manifold.projection_tolerance(), min(rounding_level(manifold, W), kept))
