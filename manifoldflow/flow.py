@@ -18,16 +18,12 @@ from .integration import FlowProgress, Integration
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .solution import FlowSolution
+from .trust_region import ROUNDING
 from .validation import Array, instance, one_of, positive_integer, positive_number, real_array
 
 __all__ = ["FlowSolution", "sharpness_flow"]
 
 METHODS = ("auto", "explicit", "implicit")
-
-# Where a gradient is rounding: relative to the normal part of the Euclidean gradient, from which it is what is left.
-# After the second projection near stationarity, runs to t = 1e7 end at 0.2 to 1.5 eps, for condition numbers of 10 to
-# 4e6.
-ROUNDING = 20.0 * np.finfo(float).eps
 
 SMALLEST_RTOL = 10.0 * float(np.finfo(float).eps)  # below it error estimates are rounding and steps shrink without end
 

@@ -120,19 +120,12 @@ def factor_gram(K):
         largest = max(largest, K[i, i])
     info = cholesky(K)
     for i in range(K.shape[0]):
-        pivot = K[i, i] * K[i, i]
-        if info == 0 and not pivot > level * largest and not pivot > level * _given_diagonal(K, i):
-            info = i + 1
+        # A column's length is the root of the K_ii that was given; it is looked at where the cheaper test does not do.
+        if info == 0 and not K[i, i] * K[i, i] > level * largest:
+            column = K[: i + 1, i]
+            if not K[i, i] > np.sqrt(level) * _root_of_product(column, column):
+                info = i + 1
     return info
-
-
-@jit_bare
-def _given_diagonal(U, i):
-    """The diagonal entry (U^T U)_ii of the matrix that was factored."""
-    total = 0.0
-    for k in range(i + 1):
-        total += U[k, i] * U[k, i]
-    return total
 
 
 @jit_bare

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import quad
 
 import manifoldflow as mf
-from manifoldflow import integration
+from manifoldflow.integration import Integration
 from manifoldflow.trajectory import Segment, Trajectory
 from tests.manifoldflow.conftest import problem
 
@@ -73,8 +73,13 @@ def test_the_gradient_falls_to_rounding_along_steps_of_any_length(seed):
 
 def test_parameters_from_coefficients_bring_in_the_rounding_of_long_steps(monkeypatch):
     # The control: what images are for. Without them the gradient swings by powers of ten.
-    frame_of = integration.frame_of
-    monkeypatch.setattr(integration, "frame_of", lambda manifold: frame_of(manifold)._replace(condition=np.inf))
+    whole = Integration.integrate
+
+    def integrate(run):
+        run.frame = run.frame._replace(condition=np.inf)
+        whole(run)
+
+    monkeypatch.setattr(Integration, "integrate", integrate)
     sol = mf.sharpness_flow(*saturating("c*tanh(z)", own=("c",)), max_steps=2000)
     assert sol.gradient_norm[sol.t > 1e10].max() > 1e4 * sol.gradient_norm[sol.t > 1e10].min()
 
