@@ -51,11 +51,14 @@ class ReducedCoordinates:
         R_hat = np.zeros((n + p, r + p))
         R_hat[:n, :r] = self.R
         R_hat[n:, r:] = np.eye(p)
-        eigenvalues = self.singular_values[:r] ** 2
+        sizes = self.singular_values[:r]
+        eigenvalues = sizes**2
         shift = 0.5 / self.largest if wide else 0.0  # nothing else reads it
         shifted = np.zeros((padded(n), padded(n)))
         shifted[:n, :n] = (self.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ self.left.T
-        return Frame(R_hat, self.left, wide, shifted, shift, max(self.largest, float(n) if p else 0.0))
+        condition = float(sizes[0] / sizes[-1]) if r else 1.0
+        largest = max(self.largest, float(n) if p else 0.0)
+        return Frame(R_hat, self.left, self.left / sizes, condition, wide, shifted, shift, largest)
 
     def reduce(self, theta: Array) -> Array:
         """Coordinates of theta in the span, (..., m, r + p)."""

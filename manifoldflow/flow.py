@@ -13,20 +13,17 @@ from .checkpoint import Checkpoint, content_hash
 from .compiled import stepping
 from .conditioning import is_clearly_well_conditioned, warn_where_ill_conditioned
 from .errors import InputError
-from .integration import Event, FlowProgress, Integration
+from .events import Event, event_list
+from .integration import FlowProgress, Integration
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .solution import FlowSolution
+from .trust_region import ROUNDING
 from .validation import Array, instance, one_of, positive_integer, positive_number, real_array
 
 __all__ = ["FlowSolution", "sharpness_flow"]
 
 METHODS = ("auto", "explicit", "implicit")
-
-# Where a gradient is rounding: relative to the normal part of the Euclidean gradient, from which it is what is left.
-# After the second projection near stationarity, runs to t = 1e7 end at 0.2 to 1.5 eps, for condition numbers of 10 to
-# 4e6.
-ROUNDING = 20.0 * np.finfo(float).eps
 
 SMALLEST_RTOL = 10.0 * float(np.finfo(float).eps)  # below it error estimates are rounding and steps shrink without end
 
@@ -65,9 +62,11 @@ def sharpness_flow(
             real images) or "auto", which begins explicitly and changes where steps are bounded by stability and the
             implicit method takes less work; `stats` says which steps were taken by which.
         t_eval: output times; None gives every step. Points between steps are found as by `sol`.
-        events: functions (t, theta) -> float whose sign changes are located; `terminal = True` on one stops there.
+        events: functions (t, theta) -> float whose sign changes are located. As with SciPy's `solve_ivp`, attributes
+            `terminal` (True, or the number of the occurrence that stops the run) and `direction` (a sign) are read.
         gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is rounding,
-            20 eps of the Euclidean gradient's normal part.
+            20 eps of the Euclidean gradient's normal part: "stationary", or "not_attained" where the point runs away,
+            as with saturating units, along which F falls for ever; or once it is 1e5 times as far out as it began.
         max_steps: bound on accepted steps.
         dense_output: keep what `sol` needs: every step, 1 number a parameter (explicit) or 5 (implicit).
         callback: called with a `FlowProgress` after at most 32 steps; a true result stops the run.
@@ -104,7 +103,7 @@ def sharpness_flow(
     start, t0, t1 = real_array("theta", theta, shape=shape), *_span(t_span)
     tolerances = (_relative_tolerance(rtol), positive_number("atol", atol, allow_zero=True))
     keep_path = instance("dense_output", dense_output, bool)
-    times, event_list = _output_times(t_eval, t0, t1), _event_list(events)
+    times, watched = _output_times(t_eval, t0, t1), event_list(events)
     chosen = one_of("method", method, METHODS)
     W = manifold.coordinates.reduce(start)
     sharpness, gradient, work = manifold.gradient_at(W)
@@ -120,17 +119,17 @@ def sharpness_flow(
     control = stepping.Control(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
         ROUNDING if np.isinf(t1) else 0.0, manifold.projection_tolerance(W),
-        positive_integer("max_steps", max_steps), keep_path or times is not None or bool(event_list), 0.0,
-        np.empty(0) if times is None or keep_path or event_list else times,
+        positive_integer("max_steps", max_steps), keep_path or times is not None or bool(watched), 0.0,
+        np.empty(0) if times is None or keep_path or watched else times,
     )  # fmt: skip
     resumed = None if checkpoint is None else Checkpoint(checkpoint, "a sharpness flow", {
         **_asked(manifold, start, control), "t_span": content_hash(t0, t1), "t_eval": content_hash(times),
-        "method": content_hash(chosen), "number of events": content_hash(len(event_list)),
+        "method": content_hash(chosen), "number of events": content_hash(len(watched)),
         "dense_output": content_hash(keep_path), "memory_limit": content_hash(memory_limit),
     })  # fmt: skip
     run = Integration(
         manifold, W, t0, control, chosen, manifold.coordinates.orthogonal_part(start),
-        events=event_list, times=times, callback=callback, keep_path=keep_path,
+        events=watched, times=times, callback=callback, keep_path=keep_path,
         memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),
         checkpoint=resumed,
         checkpoint_interval=positive_number("checkpoint_interval", checkpoint_interval, allow_zero=True),
@@ -176,10 +175,3 @@ def _output_times(t_eval: ArrayLike | None, t0: float, t1: float) -> Array | Non
     if times.size and (times[0] < t0 or times[-1] > t1 or np.any(np.diff(times) <= 0)):
         raise InputError(f"t_eval must increase within t_span [{t0:.6g}, {t1:.6g}].")
     return times
-
-
-def _event_list(events: Event | Sequence[Event] | None) -> list[Event]:
-    given = [] if events is None else [events] if callable(events) else events
-    if not isinstance(given, (list, tuple)) or not all(callable(event) for event in given):
-        raise InputError("events must be functions (t, theta) -> float, one or a sequence of them.")
-    return list(given)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from .checkpoint import Arrays, Checkpoint
 from .compiled import stepping
@@ -17,14 +16,14 @@ from .compiled.coefficients import new_stages
 from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
 from .conditioning import SINGULAR
+from .events import Event, crossings, end_of_run
 from .immutable import lock
 from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
 from .trajectory import Segment, Trajectory
+from .trust_region import FAR
 from .validation import Array
-
-Event = Callable[[float, Array], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +123,13 @@ class Integration:
         except KeyboardInterrupt:
             self._go_back()
             self.reason = "interrupted"
+        except Exception:  # of an event or the callback: what there is can be resumed
+            self._go_back()
+            self._save()
+            raise
+        self._save()
+
+    def _save(self) -> None:
         if self.checkpoint is not None:
             self.checkpoint.save(snapshot(self))
 
@@ -203,9 +209,20 @@ class Integration:
         segment = self._until_event(segment)
         self._sample(segment)
         self.output.add(segment)
+        if self._is_at_infinity():
+            self.reason = "not_attained"
         self._mark()
         if self.callback is not None and self.callback(self._progress()) and self.reason == "running":
             self.reason = "stopped"
+
+    def _is_at_infinity(self) -> bool:
+        """Whether a run without an end is to end because its point runs away: at rounding, or too far out to go on."""
+        if np.isfinite(self.control.t_end) or self.reason == "event":
+            return False
+        start, end = (float(np.linalg.norm(W)) for W in (self.output.segments[0].W[0], self.state.W))
+        wanted = self.state.scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance
+        at_rounding = self.reason == "stationary" and not wanted
+        return (at_rounding or end > FAR * (1.0 + start)) and self.output.runs_away()
 
     def _progress(self) -> FlowProgress:
         t, (sharpness, gradient_norm, residual) = self.output.span[1], self.output.segments[-1].numbers[-1]
@@ -218,16 +235,16 @@ class Integration:
 
     def _until_event(self, segment: Segment) -> Segment:
         """Record the events in a segment; cut it at the first terminal one."""
-        found = [
-            (t, number, bool(getattr(event, "terminal", False)))
-            for number, event in enumerate(self.events)
-            for t in _sign_changes(event, segment, self)
-        ]
-        stop = min((t for t, _, terminal in found if terminal), default=np.inf)
-        for t, number, _ in sorted(found):
-            if t <= stop:
-                self.t_events[number].append(t)
-                self.W_events[number].append(self.output.point(segment, t))
+
+        def point(t: float) -> Array:
+            return self.lift(self.output.point(segment, t))
+
+        found = [crossings(event, segment.t, point) for event in self.events]
+        ends = [end_of_run(*each) for each in zip(self.events, found, map(len, self.t_events), strict=True)]
+        stop = min(ends, default=np.inf)
+        for times, kept, points in zip(found, self.t_events, self.W_events, strict=True):
+            kept += [t for t in times if t <= stop]
+            points += [self.output.point(segment, t) for t in times if t <= stop]
         if np.isinf(stop):
             return segment
         self.reason = "event"
@@ -339,17 +356,3 @@ def put_back(run: Integration, arrays: Arrays) -> None:
         )
         for number in range(count)
     ]
-
-
-def _sign_changes(event: Event, segment: Segment, run: Integration) -> list[float]:
-    def value(t: float) -> float:
-        return float(event(t, run.lift(run.output.point(segment, t))))
-
-    roots = []
-    before = value(segment.t[0])
-    for start, end in zip(segment.t[:-1], segment.t[1:], strict=True):
-        after = value(end)
-        if before * after < 0.0 or (after == 0.0 and before != 0.0):
-            roots.append(float(brentq(value, start, end, xtol=1e-14, rtol=1e-13) if after else end))
-        before = after
-    return roots

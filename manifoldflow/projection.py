@@ -17,6 +17,7 @@ MAX_STEPS = 200
 SHARES = 60  # halvings of a refused step that are tried for the message
 # A choice with room: Newton has stopped at some eps times the sizes of `rounding_sizes`, for m = 4 to 8.
 ROUNDING = 8.0 * np.finfo(float).eps
+LABELS_KEPT = 1e-2  # largest |f - y| / (1 + max |y|) that may be rounding
 
 
 def rounding_level(manifold: ZeroLossManifold, W: Array) -> float:
@@ -33,11 +34,10 @@ def newton(manifold: ZeroLossManifold, W: Array) -> str | None:
     )
     if _converged(manifold, W, size, info):
         return None
-    reason = "J J^T is singular" if info else "the residual stopped falling"
+    reason = "J J^T is singular" if info else "the residual stopped falling, or is rounding of summands that cancel"
     return (
         f"The projection onto the manifold did not converge: max |f - y| = {size:.1e} after {iterations} Newton "
-        f"steps, needed {manifold.projection_tolerance(W):.1e}; {reason}. Start closer to the manifold, or use a "
-        "shorter step."
+        f"steps, needed {_allowed(manifold, W):.1e}; {reason}. Start closer to the manifold, or use a shorter step."
     )
 
 
@@ -50,8 +50,8 @@ def retracted(manifold: ZeroLossManifold, W: Array, U: Array) -> Array:
     advice = f"{share:.3g} u, of length {share * np.linalg.norm(U):.3g}, can be taken" if share else "no share of u can"
     raise ProjectionError(
         f"The step u of length {np.linalg.norm(U):.3g} is too long for a retraction: Newton's whole steps from theta + "
-        f"u do not halve max |f - y| each, and damped ones would end at a point that jumps with u. Of those halved, "
-        f"{advice}; or use nearest_point(theta + u)."
+        f"u do not halve max |f - y| each down to a point of M, and damped ones would end at one that jumps with u. Of "
+        f"those halved, {advice}; or use nearest_point(theta + u)."
     )
 
 
@@ -66,6 +66,13 @@ def _undamped(manifold: ZeroLossManifold, W: Array) -> Array | None:
 
 
 def _converged(manifold: ZeroLossManifold, W: Array, size: float, info: int) -> bool:
-    if info != 0:
-        return False
-    return bool(size <= manifold.projection_tolerance() or size <= rounding_level(manifold, W))
+    return info == 0 and bool(size <= manifold.projection_tolerance() or size <= _allowed(manifold, W))
+
+
+def _allowed(manifold: ZeroLossManifold, W: Array) -> float:
+    """Largest max |f - y| that passes at W: far out summands cancel, and rounding is what there is.
+
+    But of the labels some digits must be left.
+    """
+    kept = LABELS_KEPT * (1.0 + float(np.abs(manifold.y).max(initial=0.0)))
+    return max(manifold.projection_tolerance(), min(rounding_level(manifold, W), kept))

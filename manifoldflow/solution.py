@@ -19,6 +19,10 @@ _SINGULAR = (
     "diagonal network's that uses fewer features than there are samples; F may then have converged: compare "
     "flattest_point). Otherwise remove dependent samples or add units."
 )
+_AT_INFINITY = (
+    "F falls towards a value that it takes only at infinity: over each tenfold of t the parameters move as far as over "
+    "the one before. There is no flattest point to end at; give an end of t_span, or gradient_tolerance > 0."
+)
 # Reason codes, in the order of the compiled integrators' constants; each text says what to do.
 REASONS = (
     ("running", "The integration is under way."),
@@ -32,6 +36,7 @@ REASONS = (
     ("step_limit", "max_steps was reached. Raise it, loosen rtol, or use method='implicit'."),
     ("switch", "The method is being changed."),
     ("event", "A terminal event occurred."),
+    ("not_attained", _AT_INFINITY),
     ("stopped", "The callback asked to stop; what was computed is kept."),
     ("interrupted", "Interrupted by the user; what was computed is kept."),
 )
@@ -74,7 +79,9 @@ class FlowSolution(ReadOnlyArrays):
 
     @property
     def condition(self) -> float:
-        """Condition number of J J^T at the last point."""
+        """Condition number of J J^T at the last point; NaN where there is none, before the first of `t_eval`."""
+        if not self.t.size:
+            return float("nan")
         return self.manifold.condition(self._lift(self.W[-1]))
 
     @cached_property
@@ -106,6 +113,8 @@ class FlowSolution(ReadOnlyArrays):
         return self.manifold.coordinates.expand(W) + self.orthogonal
 
     def __repr__(self) -> str:
+        if not self.t.size:
+            return f"FlowSolution({self.status}: no points)"
         return (
             f"FlowSolution({self.status}: {self.t.size} points, t = {self.t[0]:.4g} to {self.t[-1]:.4g}, "
             f"sharpness {self.sharpness[0]:.8g} to {self.sharpness[-1]:.8g}, |grad F| {self.gradient_norm[-1]:.2e})"

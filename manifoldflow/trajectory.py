@@ -18,6 +18,12 @@ from .reproducible import reproducible
 from .tableaus import dormand_prince
 from .validation import Array
 
+# A point runs away where at its last speed it would move by more than MOVING of itself in the time it has taken, for
+# which no curvature above rounding leaves a gradient when it is rounding; and where over the last tenfold of time it
+# moved by more than STEADY of what it moved over the tenfold before: 1 where it grows as log t, more for a power of t,
+# 0.32 and 0.68 next to minima of orders 4 and 8.
+MOVING, STEADY = 1e-3, 0.8
+
 
 @dataclass(frozen=True, eq=False)
 class Segment:
@@ -103,9 +109,24 @@ class Trajectory:
         first, last = self.span
         if not isinstance(t, (int, float, np.integer, np.floating)) or not first <= t <= last:
             raise InputError(f"t must be one number in the integrated span [{first:.6g}, {last:.6g}]; got {t!r}.")
+        return self.point(self._segment(t), t)
+
+    def _segment(self, t: float) -> Segment:
         starts = [segment.t[0] for segment in self.segments]
-        segment = self.segments[max(int(np.searchsorted(starts, t, side="right")) - 1, 0)]
-        return self.point(segment, t)
+        return self.segments[max(int(np.searchsorted(starts, t, side="right")) - 1, 0)]
+
+    def runs_away(self) -> bool:
+        """True where the point still moves over each tenfold of time as it did over the one before."""
+        first, last = self.span
+        early, late, end = (self._knot_before(first + share * (last - first)) for share in (0.01, 0.1, 1.0))
+        speed = float(self.segments[-1].numbers[-1, 1])
+        if not (last - first) * speed > MOVING * float(np.linalg.norm(end)):
+            return False
+        return float(np.linalg.norm(end - late)) > STEADY * float(np.linalg.norm(late - early))
+
+    def _knot_before(self, t: float) -> Array:
+        segment = self._segment(t)
+        return segment.W[int(np.searchsorted(segment.t, t, side="right")) - 1]
 
     def point(self, segment: Segment, t: float) -> Array:
         """The point of M at a time of a segment."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .manifold import ZeroLossManifold
 
 EPS = np.finfo(float).eps
-# A gradient is rounding below this times the normal part of the Euclidean one, from which it is what is left.
+# A gradient is rounding below this times the normal part of the Euclidean one, from which it is what is left. After the
+# second projection near stationarity flows to t = 1e7 end at 0.2 to 1.5 eps, for condition numbers of 10 to 4e6.
 ROUNDING = 20.0 * EPS
 # Curvature counts as zero below this times the largest of the terms that it is the sum of.
 FLAT = 1e-11

@@ -22,14 +22,16 @@ from .pointers import SECOND_ORDER, second_order_at
 class Frame(NamedTuple):
     """Constants of an integration, made once from the data.
 
-    `R_hat` (n + p, r + p); `left` (n, r), an orthonormal basis of the columns of R; `wide`, for independent samples:
-    blocks are kept as images of coefficients (n + p square), else in parameters (r + p square), where I + c D is well
-    conditioned however large c is; `shifted` = (G^{-1} - shift)^{-1}, padded, see `blocks`;
-    `largest`: largest eigenvalue of R_hat R_hat^T over all units' shares.
+    `R_hat` (n + p, r + p); `left` (n, r), an orthonormal basis of the columns of R; `inverse` (n, r), which turns
+    images into parameters; `condition` of R; `wide`, for independent samples: blocks are kept as images of coefficients
+    (n + p square), else in parameters (r + p square), where I + c D is well conditioned however large c is; `shifted` =
+    (G^{-1} - shift)^{-1}, padded, see `blocks`; `largest`: largest eigenvalue of R_hat R_hat^T over all units' shares.
     """
 
     R_hat: np.ndarray
     left: np.ndarray
+    inverse: np.ndarray
+    condition: float
     wide: bool
     shifted: np.ndarray
     shift: float

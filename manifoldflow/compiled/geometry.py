@@ -110,14 +110,21 @@ def upper_jacobian_gram(g, G, K):
 
 @jit_bare
 def factor_gram(K):
-    """Cholesky factor of K in place; info is not 0 where K is singular to rounding, a pivot below 8 n eps."""
-    largest = 0.0
+    """Cholesky factor of K in place; info is not 0 where K is singular to rounding, a pivot below 8 n eps K_ii.
+
+    Rows of J of very different lengths, as labels of 1 beside 1e17 have, do not make K singular: its factor is as exact
+    as that of the matrix scaled to a diagonal of ones (Demmel 1989).
+    """
+    largest, level = 0.0, 8.0 * K.shape[0] * 2.220446049250313e-16
     for i in range(K.shape[0]):
         largest = max(largest, K[i, i])
     info = cholesky(K)
     for i in range(K.shape[0]):
-        if info == 0 and not K[i, i] * K[i, i] > 8.0 * K.shape[0] * 2.220446049250313e-16 * largest:
-            info = i + 1
+        # A column's length is the root of the K_ii that was given; it is looked at where the cheaper test does not do.
+        if info == 0 and not K[i, i] * K[i, i] > level * largest:
+            column = K[: i + 1, i]
+            if not K[i, i] > np.sqrt(level) * _root_of_product(column, column):
+                info = i + 1
     return info
 
 

@@ -48,8 +48,7 @@ from .stepping import (
 PULL = 3e-3
 # Steps of less than this, relative to the point, are stable without it, and it would bring in the rounding of f - y.
 NEGLIGIBLE = 1e-5
-# A longer step over the largest rate would multiply the rounding of the linear systems to the size of what they solve.
-LONGEST = 1e11
+LONGEST = 1e250  # over the largest rate: entries of the linear systems stay finite
 TINY = 1e-290
 
 
@@ -84,11 +83,12 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
         if factorise(problem, frame, work, factors, tableau.gamma * h, omega) and _stages(
             state, problem, frame, work, factors, stages, h, omega, tableau
         ):
-            _trial_point(state, problem, stages, trial, tableau)
+            source = _parameter_source(stages, problem, frame, h * state.scalars[CURVATURE])
+            _trial_point(state, source, stages, trial, tableau)
             size = error_norm(trial.error, state.W, trial.W, control)
             if size <= 1.0:
                 if _needs_polynomial(state, control, h):
-                    _dense(state, problem, stages, trial, tableau.dense)
+                    _dense(state, source, stages, trial, tableau.dense)
                 reason = finish_step(state, trial, problem, work, record, control, h, size, tableau.order)
             else:
                 reason = refuse(state, size, tableau.order)
@@ -180,12 +180,25 @@ def _stages(state, problem, frame, work, factors, stages, h, omega, tableau):
 
 
 @jit_bare
-def _trial_point(state, problem, stages, trial, tableau):
+def _parameter_source(stages, problem, frame, stiffness):
+    """Arrays of the stages u and the matrix that turns them into parameters, whichever loses less to rounding.
+
+    In stiff directions a coefficient is what remains of terms `stiffness` = c |E| times as large; an image is as exact
+    as the solution, and loses the condition of R on the way to parameters.
+    """
+    if stiffness > frame.condition:
+        return stages.images, frame.inverse
+    return stages.coefficients, problem.R
+
+
+@jit_bare
+def _trial_point(state, source, stages, trial, tableau):
     """The trial point and its error estimate, the last stage."""
+    u, to_parameters = source
     last = tableau.A.shape[0] - 1
-    parameters(stages.coefficients[last], problem.R, trial.error)
-    combine(1.0, tableau.A[last, :last], stages.coefficients[:last], stages.combined)
-    parameters(stages.combined, problem.R, trial.W)
+    parameters(u[last], to_parameters, trial.error)
+    combine(1.0, tableau.A[last, :last], u[:last], stages.combined)
+    parameters(stages.combined, to_parameters, trial.W)
     add_multiple(trial.W, 1.0, state.W)
     add_multiple(trial.W, 1.0, trial.error)
 
@@ -201,13 +214,14 @@ def _needs_polynomial(state, control, h):
 
 
 @jit_bare
-def _dense(state, problem, stages, trial, weights):
+def _dense(state, source, stages, trial, weights):
     """Powers of x in (1 - x) W + x (W_new + (1 - x) (d1 + x (d2 + x d3))), d = weights . stages."""
+    u, to_parameters = source
     trial.dense[:] = 0.0
     add_multiple(trial.dense[0], 1.0, trial.W)
     add_multiple(trial.dense[0], -1.0, state.W)
     for row in range(3):
-        combine(1.0, weights[row], stages.coefficients, stages.combined)
-        parameters(stages.combined, problem.R, trial.scratch)
+        combine(1.0, weights[row], u, stages.combined)
+        parameters(stages.combined, to_parameters, trial.scratch)
         add_multiple(trial.dense[row], 1.0, trial.scratch)
         add_multiple(trial.dense[row + 1], -1.0, trial.scratch)

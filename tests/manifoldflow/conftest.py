@@ -149,10 +149,33 @@ def hear_ctrl_c():
 
 def start_command(*arguments):
     """The command in a process of its own, which Ctrl-C can be sent to."""
+    return _start(["-m", "manifoldflow", *arguments], stderr=subprocess.PIPE)
+
+
+def start_script(code, *arguments):
+    """A script in a process of its own, which can be killed."""
+    return _start(["-c", code, *arguments])
+
+
+def _start(arguments, **streams):
     return subprocess.Popen(
-        [sys.executable, "-m", "manifoldflow", *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
+        [sys.executable, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
+        **streams,
     )  # fmt: skip
+
+
+def kill_after(process, lines):
+    """Kill a process, as kill -9 does, when it has printed that many lines."""
+    for _ in range(lines):
+        assert process.stdout.readline()
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def last_line(process):
+    """The last line that a process prints, when it has ended."""
+    return process.communicate(timeout=300)[0].splitlines()[-1]
 
 
 def wait_until_written(path, process, after=0):

@@ -206,6 +206,20 @@ def test_labels_of_all_sizes_at_once():
     np.testing.assert_allclose(Z, np.arcsinh(y / (3 * np.array([[1.0], [-1.0], [2.0]]))), rtol=1e-13)
 
 
+@pytest.mark.parametrize("size", [1e12, 1e17, 1e20])
+@pytest.mark.parametrize("weights", [None, [1.0, -2.0, 1.0, -0.5]])
+def test_rows_of_j_of_very_different_lengths_do_not_make_it_singular(size, weights):
+    data = mf.datasets.synthetic(n=3, d=5, rng=0)
+    y = np.array([1.0, size, -1.0])
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("sinh(z)", width=4, output_weights=weights), data.X, y)
+    found = mf.flattest_point(man)
+    assert found.success
+    assert found.is_global
+    wanted = np.arcsinh(y / (4 * man.network.output_weights[:, None]))
+    np.testing.assert_allclose(man.preactivations(found.x), wanted, rtol=1e-12)
+    assert np.abs(man.residual(found.x) / y).max() < 1e-12
+
+
 def test_the_equations_agree_with_trust_regions_on_stiff_data(digits_run):
     # Independent ways to one point: S13's equations, trust regions on M, and the flow's end; cond(G) ~ 1e6.
     man, theta, end = digits_run

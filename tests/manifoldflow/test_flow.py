@@ -375,13 +375,13 @@ def test_the_smallest_tolerance_comes_to_an_end(cubic, method):
 @pytest.mark.parametrize("rtol", [1e-8, 1e-4])
 @pytest.mark.parametrize(("seed", "n", "d"), [(0, 20, 10), (2, 10, 6)])
 def test_the_sharpness_does_not_rise_along_a_long_step(seed, n, d, rtol):
-    # Without a bound, steps of 1e11 over the largest rate let F rise by 1e-4 to 1e-2 of itself at rtol 1e-8.
+    # Saturating units take steps of 1e13 over the largest rate.
     data = mf.datasets.synthetic(n=n, d=d, rng=seed)
     U, S, _ = np.linalg.svd(data.X, full_matrices=False)
     h = d // 2
     man = mf.ZeroLossManifold(mf.TwoLayerNetwork("tanh(z)", width=10), U[:, :h] * S[:h], data.y)
     sol = mf.sharpness_flow(man, man.random_point(rng=seed), rtol=rtol, max_steps=2500, dense_output=False)
-    assert sol.t[-1] > 1e11  # so far out that some were refused
+    assert sol.t[-1] > 1e13
     assert np.all(sol.sharpness[1:] <= sol.sharpness[:-1] * (1.0 + rtol))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import manifoldflow as mf
+from manifoldflow.compiled import geometry, lapack
 from manifoldflow.compiled.geometry import workspace
 from manifoldflow.errors import GeometryError, ProjectionError
 from tests.manifoldflow.conftest import SMALL, problem
@@ -306,6 +307,26 @@ def test_methods_that_need_a_point_on_m_say_so(cubic):
     for call in calls:
         with pytest.raises(GeometryError, match=r"not on the manifold.*nearest_point"):
             call()
+
+
+@pytest.mark.parametrize("n", [1, 3, 12, 40])
+def test_a_gram_matrix_is_singular_by_the_directions_of_its_rows_and_not_by_their_lengths(n):
+    rng = np.random.default_rng(n)
+    A, lengths = rng.normal(size=(n, n + 5)), 10.0 ** rng.uniform(-12, 12, size=n)
+    K = lengths[:, None] * (A @ A.T) * lengths
+    assert geometry.factor_gram(K) == 0
+    right = rng.normal(size=n)
+    x = (lengths * right)[None]
+    lapack.cholesky_solve(K, x)
+    np.testing.assert_allclose(x[0] * lengths, np.linalg.solve(A @ A.T, right), rtol=1e-9)
+
+
+@pytest.mark.parametrize("n", [2, 3, 12, 40])
+def test_a_gram_matrix_of_dependent_rows_is_singular_whatever_their_lengths(n):
+    rng = np.random.default_rng(n)
+    A, lengths = rng.normal(size=(n, n + 5)), 10.0 ** rng.uniform(-12, 12, size=n)
+    A[-1] = A[:-1].sum(axis=0)
+    assert geometry.factor_gram(lengths[:, None] * (A @ A.T) * lengths) != 0
 
 
 def test_a_singular_jacobian_is_named():

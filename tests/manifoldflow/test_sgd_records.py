@@ -4,8 +4,6 @@ import json
 import os
 import pickle
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ import manifoldflow as mf
 from manifoldflow.errors import CheckpointError, InputError
 from manifoldflow.sgd import log_spaced_steps
 from manifoldflow.sgd import run as run_module
-from tests.manifoldflow.conftest import ROOT, hear_ctrl_c, problem
+from tests.manifoldflow.conftest import kill_after, last_line, problem, start_script
 from tests.manifoldflow.test_sgd import sgd
 
 EVERYTHING = ("theta", "loss", "sharpness", "gradient_norm", "singular_values")
@@ -252,26 +250,14 @@ N_STEPS = 4_000_000
 
 
 def start(path):
-    return subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(path), str(N_STEPS)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        preexec_fn=hear_ctrl_c,
-    )  # fmt: skip
-
-
-def last_line(process):
-    return process.communicate(timeout=300)[0].splitlines()[-1]
+    return start_script(KILLED, path, N_STEPS)
 
 
 def test_killed_and_resumed_runs_have_the_same_bits(tmp_path):
     whole = last_line(start(""))
     path = tmp_path / "run.npz"
     for lines in (3, 5):
-        process = start(path)
-        for _ in range(lines):
-            assert process.stdout.readline().startswith("at")
-        process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
+        kill_after(start(path), lines)
         assert path.exists()
     process = start(path)
     first = process.stdout.readline()
