@@ -143,9 +143,13 @@ def _pull(state, h):
 
 @jit_bare
 def _explicit_is_cheaper(state, control):
-    """Whether explicit steps, as long as they were for the rate then, would cross the next one at less cost."""
-    explicit = state.scalars[REACH] / state.scalars[CURVATURE]
-    return state.counters[SINCE_SWITCH] > 6 and state.scalars[H] < control.cost_ratio * explicit
+    """Whether explicit steps, as long as they were for the rate then, would cross the next one at less cost.
+
+    Seen after a few steps, or at once where it would be at half the cost.
+    """
+    worth = control.cost_ratio * state.scalars[REACH] / state.scalars[CURVATURE]
+    steps = state.counters[SINCE_SWITCH]
+    return (steps > 6 and state.scalars[H] < worth) or (steps > 2 and state.scalars[H] < 0.5 * worth)
 
 
 @jit_bare
