@@ -1,12 +1,14 @@
 """How flows without an end of their own come to one: at rounding, or on the way to infinity, where F has no minimum."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
 import manifoldflow as mf
 from manifoldflow.integration import Integration
-from manifoldflow.trajectory import Segment, Trajectory
+from manifoldflow.trajectory import Segment
 from tests.manifoldflow.conftest import problem
 
 pytestmark = pytest.mark.filterwarnings("ignore::manifoldflow.errors.AssumptionWarning")
@@ -129,7 +131,8 @@ def test_what_counts_as_running_away(growth, away):
     t = np.concatenate([[0.0], np.geomspace(1e-3, 1e8, 400)])
     numbers = np.zeros((t.size, 3))
     numbers[:, 1] = np.abs(np.gradient(growth(t), t))
-    path = Trajectory(None, None, None, np.inf)
+    case = Opposed()
+    path = replace(mf.sharpness_flow(case.man, case.theta, (0.0, 1e-3)).path, segments=[], memory_limit=np.inf)
     for part in (slice(0, 150), slice(149, None)):
         path.add(Segment(t[part], growth(t[part])[:, None, None], numbers[part], None))
     assert path.runs_away() is away
