@@ -19,6 +19,7 @@ from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
 from .conditioning import SINGULAR
 from .immutable import lock
+from .interpolation import GAP, is_at_lower_bound
 from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
@@ -203,7 +204,14 @@ class Integration:
             self.method = "implicit" if self.method == "explicit" else "explicit"
         if name == "not_finite" and self.manifold.condition(self.lift(self.state.W)) > SINGULAR:
             name = "singular"  # seen by a stage of the step, which knows only that no finite number came
+        if name == "singular" and self._is_at_limit():
+            name = "limit"
         self.reason = "running" if name in ("buffer_full", "switch") else name
+
+    def _is_at_limit(self) -> bool:
+        """Where M ends: is F the least that there is, to the tolerance asked for?"""
+        F = float(self.state.scalars[stepping.SHARPNESS])
+        return is_at_lower_bound(self.manifold, F, max(self.control.rtol, GAP))
 
     def _new_record(self) -> stepping.Record:
         # About 16 MB a record, so that Ctrl-C, events and callbacks are looked at often.
