@@ -15,8 +15,8 @@ from .trajectory import Trajectory
 from .validation import Array
 
 _SINGULAR = (
-    "J J^T became singular: the zero-loss set is not a manifold here, or not at the point that the flow tends to. "
-    "Remove dependent samples or add units."
+    "J J^T became singular: the zero-loss set is not a manifold here, or not at the point that the flow tends to "
+    "(`flattest_point` may know it). Otherwise remove dependent samples or add units."
 )
 _LIMIT = (
     "The limit of the flow: F is at its lower bound on M, which the dual of a linear program gives, to rtol. J J^T is "
