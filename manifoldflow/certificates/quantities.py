@@ -13,7 +13,7 @@ from functools import lru_cache
 from sympy import Expr, Integer
 
 from derivations import UnitFunction
-from derivations.functions import ActivationDerivative
+from derivations.functions import ActivationDerivative, UnitDerivative
 from derivations.pointwise import unit_derivative
 from derivations.stable import divided_out, exposed
 
@@ -49,19 +49,19 @@ def derivative(unit: UnitFunction, order: int) -> Quantity:
     slope <- %8
     """
     name = f"phi^({order})" if order > 3 else "phi" + order * "'"
-    return Quantity(name, _program({"value": _phi(unit, order), "slope": _phi(unit, order + 1)}))
+    return Quantity(name, _program({"value": phi(unit, order), "slope": phi(unit, order + 1)}))
 
 
 @lru_cache(maxsize=64)
 def ratio(unit: UnitFunction) -> Quantity:
     """phi'''/phi', whose infimum S13 needs."""
-    return _quotient(unit, "phi'''/phi'", divided_out(_phi(unit, 3) / _phi(unit, 1)))
+    return _quotient(unit, "phi'''/phi'", divided_out(phi(unit, 3) / phi(unit, 1)))
 
 
 @lru_cache(maxsize=64)
 def tilt(unit: UnitFunction) -> Quantity:
     """phi''/(phi'^2 phi'''): A3 holds with beta as long as this is at most 1/beta in size."""
-    return _quotient(unit, "phi''/(phi'^2 phi''')", _phi(unit, 2) / (_phi(unit, 1) ** 2 * _phi(unit, 3)))
+    return _quotient(unit, "phi''/(phi'^2 phi''')", phi(unit, 2) / (phi(unit, 1) ** 2 * phi(unit, 3)))
 
 
 @lru_cache(maxsize=64)
@@ -71,7 +71,20 @@ def derivatives(unit: UnitFunction, highest: int) -> Program:
     >>> [name for name, _ in derivatives(UnitFunction("sinh(z)"), 3).outputs]
     ['0', '1', '2', '3']
     """
-    return _program({str(order): _phi(unit, order) for order in range(highest + 1)})
+    return _program({str(order): phi(unit, order) for order in range(highest + 1)})
+
+
+@lru_cache(maxsize=64)
+def output_and_slopes(unit: UnitFunction) -> Program:
+    """psi and its derivatives in z, c_1, ..., c_p, of any unit; the outputs are named "psi", "0", "1", ..., "p".
+
+    >>> [name for name, _ in output_and_slopes(UnitFunction("c*tanh(z)", own=("c",))).outputs]
+    ['psi', '0', '1']
+    """
+    variables = (unit.z, *unit.c)
+    psi = UnitDerivative(*(0 for _ in variables), *variables, unit.a)
+    wanted = {"psi": psi, **{str(q): psi.diff(variable) for q, variable in enumerate(variables)}}
+    return _program({name: exposed(unit_derivative(unit, generic)) for name, generic in wanted.items()})
 
 
 def _quotient(unit: UnitFunction, name: str, value: Expr) -> Quantity:
@@ -79,9 +92,10 @@ def _quotient(unit: UnitFunction, name: str, value: Expr) -> Quantity:
     return Quantity(name, _program({"value": value, "slope": exposed(value.diff(unit.z))}))
 
 
-def _phi(unit: UnitFunction, order: int) -> Expr:
+def phi(unit: UnitFunction, order: int) -> Expr:
+    """That derivative of the activation; `InputError` for units of another form than a phi(z)."""
     if unit.phi is None:
-        raise InputError(f"Certificates are about units a*phi(z); {unit.formula!r} is not of this form.")
+        raise InputError(f"This certificate is about units a*phi(z); {unit.formula!r} is not of this form.")
     return exposed(unit_derivative(unit, ActivationDerivative(Integer(order), unit.z)))
 
 
