@@ -14,7 +14,7 @@ import numpy as np
 
 from ..codegen.program import Instruction, Program
 from ..errors import CertificateError
-from ..validation import one_of, positive_integer
+from ..validation import Array, one_of, positive_integer
 from .elementary import CONSTANTS, FUNCTIONS, power
 from .interval import INF, WHOLE, Interval, check_machine, down, exactly, up, where
 

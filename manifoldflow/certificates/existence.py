@@ -126,7 +126,9 @@ def _around(centre: Ball) -> _Proof:
 
 
 def _contraction(centre: Ball, slopes: tuple[Interval, ...], R: Array, rho: float) -> float:
-    """|I - Dg| over |w_i| <= rho: z_ji moves by at most sum_k |B_jk| |(R w)_k| |G_ki|, c_jq by sum_k |C_qjk| |(R w)_k|."""
+    """|I - Dg| over |w_i| <= rho: with r = |R w|, z_ji moves by at most sum_k |B_jk| r_k |G_ki|, c_jq by sum_k
+    |C_qjk| r_k.
+    """
     n, G = R.shape[0], centre.data.gram
     reach = interval(product(np.abs(R), np.full((n, 1), rho)).hi)
     moves = [product(slopes[0].mag, reach * Interval(G.mag)), *(product(part.mag, reach) for part in slopes[1:])]

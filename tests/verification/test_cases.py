@@ -45,6 +45,7 @@ def test_a_trained_second_layer_is_a_unit_of_its_own() -> None:
     assert case.name == "synthetic, tanh(z), trained weights"
     text, numbers = inspect(case)
     assert "of another form" in text
+    assert [(found["name"], found["verdict"]) for found in numbers["certificates"]] == [("zero-loss point", "proved")]
     assert [name for name, item in numbers["statements"].items() if item["applies"]] == ["S8", "S9", "S14"]
 
 

@@ -33,7 +33,7 @@ def test_own_parameters_and_coefficients_are_inputs_too(arithmetic):
     rng = np.random.default_rng(6)
     unit = UnitFunction("c*tanh(b*z)*a**2 + c**2", own=("c", "b"))
     z, a, c, b = (np.sort(rng.normal(size=(*shape, 2)), axis=-1) for shape in ((4, 3), (4, 3), (4, 1), (4, 1)))
-    others = {"a": Interval(a[..., 0], a[..., 1]), "c": Interval(*c.transpose(2, 0, 1)), "b": Interval(b[..., 0], b[..., 1])}
+    others = {name: Interval(part[..., 0], part[..., 1]) for name, part in (("a", a), ("c", c), ("b", b))}
     found = arithmetic.enclose(quantities.output_and_slopes(unit), Interval(z[..., 0], z[..., 1]), others)
     slopes = [unit.psi.diff(variable) for variable in (unit.z, *unit.c)]
     for share in (0.0, 0.4, 1.0):
