@@ -285,7 +285,12 @@ def _realise(manifold: ZeroLossManifold, Z: Array) -> Array:
     W = manifold.coordinates.weights_from_preactivations(Z)
     failure = manifold.newton(W)
     if failure is not None:
-        raise ProjectionError(failure)
+        values = manifold.coordinates.singular_values
+        raise ProjectionError(
+            f"The pre-activations of the flattest point are known, but no parameters that have them to rounding: the "
+            f"rows of X are nearly dependent, with condition {values[0] / values[-1]:.1e}. Remove such samples. "
+            f"({failure})"
+        )
     return W
 
 
