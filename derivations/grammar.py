@@ -151,7 +151,11 @@ def call(name: str, argument: Expr) -> Expr:
     """
     if name not in CALLS:
         raise FormulaError(unknown_function(name))
-    return _checked(CALLS[name](argument))
+    try:
+        value = CALLS[name](argument)
+    except (TypeError, AttributeError):  # SymPy compares constants to simplify, and gives up in either of these ways
+        raise FormulaError(f"{name} of this constant cannot be computed; write the number itself") from None
+    return _checked(value)
 
 
 def unknown_function(name: str) -> str:

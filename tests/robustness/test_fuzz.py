@@ -103,6 +103,7 @@ LONG = {
     "complex": "z*sqrt(-1)",
     "logarithm of nought": "z + log(0)",
     "overflow": "z*exp(exp(exp(exp(9))))",
+    "constants that SymPy cannot compare": "z + atan(tan(1e300))",
 }
 
 
