@@ -152,5 +152,5 @@ def test_data_that_are_too_badly_conditioned_for_the_flattest_point_are_named():
     U, V = (np.linalg.qr(rng.normal(size=(size, size)))[0] for size in (4, 6))
     X = (U * np.logspace(0, -10, 4)) @ V[:4]
     man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=6), X, rng.normal(size=4))
-    with pytest.raises(ProjectionError, match=r"flattest point are known, .* nearly dependent, with condition 1\.0e\+10"):
+    with pytest.raises(ProjectionError, match=r"flattest point are known, .* dependent, with condition 1\.0e\+10"):
         mf.flattest_point(man)
