@@ -14,6 +14,7 @@ are the multipliers of the flattest point. Source: HaoChen et al. (2021); Li, Wa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,7 +65,8 @@ def least_norm(manifold: ZeroLossManifold) -> LeastNorm | None:
     if found is None:
         return None
     x = _refined_primal(C, y, found[0])
-    lam, bound = max((_feasible(C, y, c, lam) for lam in (found[1], _refined_dual(C, c, x, found[1]))), key=_second)
+    candidates = (found[1], _refined_dual(C, c, x, found[1]))
+    lam, bound = max((_feasible(C, y, c, lam) for lam in candidates), key=itemgetter(1))
     return LeastNorm(np.sqrt(x.reshape(len(signs), -1) / squares**0.75).T, lam, bound)
 
 
@@ -114,10 +116,6 @@ def _feasible(C: Array, y: Array, c: Array, lam: Array) -> tuple[Array, float]:
     """A multiple of lam that meets all constraints C^T lam <= c, and the bound y . lam."""
     lam = lam / max(1.0, float((C.T @ lam / c).max()))
     return lam, float(y @ lam)
-
-
-def _second(pair: tuple[Array, float]) -> float:
-    return pair[1]
 
 
 def check_interpolable(manifold: ZeroLossManifold) -> None:

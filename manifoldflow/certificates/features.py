@@ -139,4 +139,5 @@ class Ball:
     def _unit_at(self, z: Interval, own: tuple[Interval, ...]) -> tuple[Interval, ...]:
         unit = self.data.manifold.network.unit
         others = {"a": self.data.a, **dict(zip(unit.own, own, strict=True))}
-        return tuple(self.arithmetic.enclose(output_and_slopes(unit), z, others).values())
+        found = self.arithmetic.enclose(output_and_slopes(unit), z, others)
+        return found["psi"], *(found[str(q)] for q in range(1 + unit.p))
