@@ -208,11 +208,6 @@ class Integration:
             name = "limit"
         self.reason = "running" if name in ("buffer_full", "switch") else name
 
-    def _is_at_limit(self) -> bool:
-        """Where M ends: is F the least that there is, to the tolerance asked for?"""
-        F = float(self.state.scalars[stepping.SHARPNESS])
-        return is_at_lower_bound(self.manifold, F, max(self.control.rtol, GAP))
-
     def _new_record(self) -> stepping.Record:
         # About 16 MB a record, so that Ctrl-C, events and callbacks are looked at often.
         shape, degree = self.state.W.shape, rodas5p().degree if self.method == "implicit" else 0
@@ -286,6 +281,11 @@ class Integration:
         for t in times:
             W = self.output.point(segment, t)
             self.sampled.append((float(t), W, self._measure(W)))
+
+    def _is_at_limit(self) -> bool:
+        """Where M ends: is F the least that there is, to the tolerance asked for?"""
+        F = float(self.state.scalars[stepping.SHARPNESS])
+        return is_at_lower_bound(self.manifold, F, max(self.control.rtol, GAP))
 
     def lift(self, W: Array) -> Array:
         """Full parameters of a reduced point."""
