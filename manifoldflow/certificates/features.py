@@ -17,7 +17,7 @@ from ..validation import Array, real_array
 from .arithmetic import Arithmetic, Float64Intervals
 from .interval import Interval
 from .linear import sharp_product, smallest_gram_eigenvalue
-from .quantities import derivatives, output_and_slopes, phi
+from .quantities import derivatives, output_and_slopes, require_plain
 from .record import Enclosure
 
 
@@ -30,7 +30,7 @@ class ExactData:
     @classmethod
     def of_plain_units(cls, manifold: ZeroLossManifold) -> ExactData:
         """Of a manifold whose units are a*phi(z); `InputError` for others."""
-        phi(manifold.network.unit, 0)
+        require_plain(manifold.network.unit)
         return cls(manifold)
 
     @cached_property

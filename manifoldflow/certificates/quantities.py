@@ -49,19 +49,19 @@ def derivative(unit: UnitFunction, order: int) -> Quantity:
     slope <- %8
     """
     name = f"phi^({order})" if order > 3 else "phi" + order * "'"
-    return Quantity(name, _program({"value": phi(unit, order), "slope": phi(unit, order + 1)}))
+    return Quantity(name, _program({"value": _phi(unit, order), "slope": _phi(unit, order + 1)}))
 
 
 @lru_cache(maxsize=64)
 def ratio(unit: UnitFunction) -> Quantity:
     """phi'''/phi', whose infimum S13 needs."""
-    return _quotient(unit, "phi'''/phi'", divided_out(phi(unit, 3) / phi(unit, 1)))
+    return _quotient(unit, "phi'''/phi'", divided_out(_phi(unit, 3) / _phi(unit, 1)))
 
 
 @lru_cache(maxsize=64)
 def tilt(unit: UnitFunction) -> Quantity:
     """phi''/(phi'^2 phi'''): A3 holds with beta as long as this is at most 1/beta in size."""
-    return _quotient(unit, "phi''/(phi'^2 phi''')", phi(unit, 2) / (phi(unit, 1) ** 2 * phi(unit, 3)))
+    return _quotient(unit, "phi''/(phi'^2 phi''')", _phi(unit, 2) / (_phi(unit, 1) ** 2 * _phi(unit, 3)))
 
 
 @lru_cache(maxsize=64)
@@ -71,7 +71,7 @@ def derivatives(unit: UnitFunction, highest: int) -> Program:
     >>> [name for name, _ in derivatives(UnitFunction("sinh(z)"), 3).outputs]
     ['0', '1', '2', '3']
     """
-    return _program({str(order): phi(unit, order) for order in range(highest + 1)})
+    return _program({str(order): _phi(unit, order) for order in range(highest + 1)})
 
 
 @lru_cache(maxsize=64)
@@ -92,10 +92,14 @@ def _quotient(unit: UnitFunction, name: str, value: Expr) -> Quantity:
     return Quantity(name, _program({"value": value, "slope": exposed(value.diff(unit.z))}))
 
 
-def phi(unit: UnitFunction, order: int) -> Expr:
-    """That derivative of the activation; `InputError` for units of another form than a phi(z)."""
+def require_plain(unit: UnitFunction) -> None:
+    """Raise `InputError` for units of another form than a phi(z)."""
     if unit.phi is None:
         raise InputError(f"This certificate is about units a*phi(z); {unit.formula!r} is not of this form.")
+
+
+def _phi(unit: UnitFunction, order: int) -> Expr:
+    require_plain(unit)
     return exposed(unit_derivative(unit, ActivationDerivative(Integer(order), unit.z)))
 
 
