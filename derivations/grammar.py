@@ -137,7 +137,7 @@ def power(base: Expr, exponent: Expr) -> Expr:
     logistic = _logistic_exponent(base)
     if logistic is not None and exponent.is_Integer and exponent.is_negative:
         return _checked(Pow(sigmoid(-logistic), -exponent))
-    return _checked(Pow(base, exponent))
+    return _checked(_made(Pow, base, exponent))
 
 
 def call(name: str, argument: Expr) -> Expr:
@@ -151,7 +151,19 @@ def call(name: str, argument: Expr) -> Expr:
     """
     if name not in CALLS:
         raise FormulaError(unknown_function(name))
-    return _checked(CALLS[name](argument))
+    return _checked(_made(CALLS[name], argument))
+
+
+def _made(make: Callable[..., Expr], *parts: Expr) -> Expr:
+    """What SymPy makes of the parts: it compares and factors constants to simplify them, and fails on some."""
+    try:
+        return make(*parts)
+    except FormulaError:
+        raise
+    except (TypeError, AttributeError, ValueError):
+        raise FormulaError(
+            "a constant part of the formula cannot be simplified exactly; write it as a decimal number"
+        ) from None
 
 
 def unknown_function(name: str) -> str:

@@ -12,7 +12,7 @@ from scipy.optimize import OptimizeResult
 from .codegen import Kernel
 from .compiled.equations import flattest_preactivations
 from .errors import InputError, ProjectionError
-from .interpolation import LeastNorm, is_diagonal, least_norm
+from .interpolation import GAP, LeastNorm, is_diagonal, least_norm, rounding_of_labels
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .trust_region import Minimisation, evaluate, lagrangian_gradient, minimise
@@ -20,7 +20,6 @@ from .validation import Array, generator, instance, positive_integer
 
 N_STARTS = 8
 SAME = 1e-7  # minima whose sharpness differs by less than this, relatively, count as one
-GAP = 1e-10  # distance of F from its lower bound, relative to F, at which a point counts as global
 _GRID = np.concatenate([-np.logspace(8, -6, 4001), [0.0], np.logspace(-6, 8, 4001)])
 
 
@@ -177,7 +176,8 @@ def _of_program(manifold: ZeroLossManifold, linear: LeastNorm) -> Found:
     F = lagrangian_gradient(manifold, linear.W, linear.lam)[0]
     gap = F - linear.lower_bound
     # Either sign: below the bound F can only be where f = y is missed, by less than a point of M is allowed to.
-    proved = abs(gap) <= GAP * max(F, linear.lower_bound) and manifold.is_on(linear.W)
+    allowed = GAP * F + min(rounding_of_labels(manifold, linear.lam), SAME * F)
+    proved = abs(gap) <= allowed and manifold.is_on(linear.W)
     text = f"the linear program's dual bounds F from below by {linear.lower_bound:.10g}, {gap:.1e} less."
     message = f"Global minimum: {text}" if proved else f"Not proved: {text} The data may be badly scaled."
     return Found(
@@ -285,7 +285,12 @@ def _realise(manifold: ZeroLossManifold, Z: Array) -> Array:
     W = manifold.coordinates.weights_from_preactivations(Z)
     failure = manifold.newton(W)
     if failure is not None:
-        raise ProjectionError(failure)
+        values = manifold.coordinates.singular_values
+        raise ProjectionError(
+            f"The pre-activations of the flattest point are known, but no parameters that have them to rounding: the "
+            f"rows of X are nearly dependent, with condition {values[0] / values[-1]:.1e}. Remove such samples. "
+            f"({failure})"
+        )
     return W
 
 

@@ -18,6 +18,7 @@ from .compiled.implicit import Rosenbrock, implicit_advance
 from .conditioning import SINGULAR
 from .events import Event, crossings, end_of_run
 from .immutable import lock
+from .interpolation import GAP, is_at_lower_bound
 from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
@@ -193,6 +194,8 @@ class Integration:
             self.method = "implicit" if self.method == "explicit" else "explicit"
         if name == "not_finite" and self.manifold.condition(self.lift(self.state.W)) > SINGULAR:
             name = "singular"  # seen by a stage of the step, which knows only that no finite number came
+        if name == "singular" and self._is_at_limit():
+            name = "limit"
         self.reason = "running" if name in ("buffer_full", "switch") else name
 
     def _new_record(self, degree: int) -> stepping.Record:
@@ -273,6 +276,11 @@ class Integration:
         first = len(self.sampled)
         times = self.times[first : int(np.searchsorted(self.times, segment.t[-1], side="right"))]
         self.sampled.extend(zip(times.tolist(), *self.output.outputs(segment, times), strict=True))
+
+    def _is_at_limit(self) -> bool:
+        """Where M ends: is F the least that there is, to the tolerance asked for?"""
+        F = float(self.state.scalars[stepping.SHARPNESS])
+        return is_at_lower_bound(self.manifold, F, max(self.control.rtol, GAP))
 
     def lift(self, W: Array) -> Array:
         """Full parameters of a reduced point."""

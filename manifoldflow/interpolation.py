@@ -14,6 +14,7 @@ are the multipliers of the flattest point. Source: HaoChen et al. (2021); Li, Wa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,9 +27,8 @@ from .validation import Array
 if TYPE_CHECKING:
     from .manifold import ZeroLossManifold
 
-# The simplex method's own tolerances, the smallest that HiGHS takes; what it finds is then solved for again.
-_HIGHS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-_ZERO = 1e-9  # share of the largest |w_j| below which a feature is tried without
+GAP = 1e-10  # distance of F from its lower bound, relative to F, at which a point counts as global
+_ZERO = 1e-9  # share of the largest x_j below which a feature is tried without
 _MISSED = 1e-10  # labels that are missed by more than this share of 1 + max |y| are out of reach
 
 
@@ -47,67 +47,75 @@ def is_diagonal(manifold: ZeroLossManifold) -> bool:
 
 
 def least_norm(manifold: ZeroLossManifold) -> LeastNorm | None:
-    """Solve the program by SciPy's HiGHS; None where it gives up."""
-    A, y, signed = manifold.a.T, manifold.y, manifold.network.unit == SIGNED_SQUARES
+    """Solve the program by SciPy's HiGHS; None where it gives up.
+
+    In standard form, min c . x subject to C x = y and x >= 0, the w of either sign being differences. Columns are
+    divided by |a_j|^(3/2), which leaves |a_j|^(1/2) of the cost: HiGHS' tolerances are absolute, in x and in the cost,
+    and this shares features of very different size between the two.
+    """
+    A, y = manifold.a.T, manifold.y
+    squares = (A**2).sum(axis=0)
+    squares[squares == 0.0] = 1.0  # a feature that is nowhere seen costs something, and stays out
+    signs = (1.0, -1.0) if manifold.network.unit == SIGNED_SQUARES else (1.0,)
+    C = np.concatenate([sign * A / squares**0.75 for sign in signs], axis=1)
     # 8: twice the squared gradient (2u)^2 + (2v)^2 of u^2 - v^2. Typed here, and checked by every result: F comes
     # from the derived kernel, and meets the bound only if the two agree.
-    q = 8.0 * (A**2).sum(axis=0)
-    found = _solve(A, y, q, signed)
+    c = np.tile(8.0 * squares**0.25, len(signs))
+    found = _solve(C, y, c)
     if found is None:
         return None
-    w, lam = _refined_primal(A, y, found[0]), _refined_dual(A, q, *found)
-    lam = lam / max(1.0, _largest_share(A.T @ lam, q, signed))
-    columns = [np.maximum(w, 0.0), np.maximum(-w, 0.0)] if signed else [w]
-    return LeastNorm(np.sqrt(np.stack(columns, axis=1)), lam, float(y @ lam))
+    x = _refined_primal(C, y, found[0])
+    candidates = (found[1], _refined_dual(C, c, x, found[1]))
+    lam, bound = max((_feasible(C, y, c, lam) for lam in candidates), key=itemgetter(1))
+    return LeastNorm(np.sqrt(x.reshape(len(signs), -1) / squares**0.75).T, lam, bound)
 
 
-def _solve(A: Array, y: Array, q: Array, signed: bool) -> tuple[Array, Array] | None:
-    """The w and lam of HiGHS, of the problem with data, labels and weights of size 1."""
-    U, size = _independent(A), np.array([np.abs(A).max(), max(np.abs(y).max(), 1e-300), max(q.max(), 1e-300)])
-    equations = U.T @ A / size[0]
-    program = scipy.optimize.linprog(
-        np.concatenate([q, q] if signed else [q]) / size[2],
-        A_eq=np.concatenate([equations, -equations], axis=1) if signed else equations,
-        b_eq=U.T @ y / size[1],
-        method="highs",
-        options=_HIGHS,
-    )
+def is_at_lower_bound(manifold: ZeroLossManifold, F: float, share: float) -> bool:
+    """Whether F exceeds the program's lower bound by at most that share of itself; False for other networks."""
+    linear = least_norm(manifold) if is_diagonal(manifold) else None
+    return linear is not None and F - linear.lower_bound <= share * F
+
+
+def rounding_of_labels(manifold: ZeroLossManifold, lam: Array) -> float:
+    """What 16 roundings of the labels may change of the least F, whose derivative in y is lam: much, where rows of X
+    nearly agree.
+    """
+    return 16.0 * float(np.finfo(float).eps * np.abs(lam).sum() * np.abs(manifold.y).max(initial=0.0))
+
+
+def _solve(C: Array, y: Array, c: Array) -> tuple[Array, Array] | None:
+    """The x and lam of HiGHS, of the problem with orthonormal equations, and labels and costs of size 1."""
+    U, values, V = np.linalg.svd(C, full_matrices=False)
+    kept = values > max(C.shape) * np.finfo(float).eps * values[0]  # the other equations follow from these
+    U, values, V = U[:, kept], values[kept], V[kept]
+    right = U.T @ y / values
+    size, price = float(np.abs(right).max(initial=np.finfo(float).tiny)), float(c.max())
+    program = scipy.optimize.linprog(c / price, A_eq=V, b_eq=right / size, method="highs")
     if program.status != 0:
         return None
-    m = q.size
-    w = program.x[:m] - program.x[m:] if signed else program.x
-    return w * (size[1] / size[0]), U @ program.eqlin.marginals * (size[2] / size[0])
+    return program.x * size, U @ (program.eqlin.marginals * price / values)
 
 
-def _independent(A: Array) -> Array:
-    """U (n, rank) such that U^T A w = U^T y are the equations A w = y without those that follow from others."""
-    n = len(A)
-    if np.linalg.matrix_rank(A) == n:
-        return np.eye(n)
-    U, values, _ = np.linalg.svd(A, full_matrices=False)
-    return np.asarray(U[:, values > max(A.shape) * np.finfo(float).eps * values[0]])
+def _refined_primal(C: Array, y: Array, x: Array) -> Array:
+    """C x = y to rounding, by the features that x uses, where their signs stay."""
+    used = x > _ZERO * x.max()
+    again = np.zeros_like(x)
+    again[used] = np.linalg.lstsq(C[:, used], y, rcond=None)[0]
+    better = np.abs(C @ again - y).max() <= np.abs(C @ x - y).max()
+    return again if better and np.all(again >= 0.0) else np.maximum(x, 0.0)
 
 
-def _refined_primal(A: Array, y: Array, w: Array) -> Array:
-    """A w = y to rounding, by the features that w uses, where their signs stay."""
-    used = np.abs(w) > _ZERO * np.abs(w).max()
-    again = np.zeros_like(w)
-    again[used] = np.linalg.lstsq(A[:, used], y, rcond=None)[0]
-    better = np.abs(A @ again - y).max() <= np.abs(A @ w - y).max()
-    return again if better and np.all(again * w >= 0.0) else w
+def _refined_dual(C: Array, c: Array, x: Array, lam: Array) -> Array:
+    """C_j^T lam = c_j to rounding for the features that x uses, by the smallest change of lam."""
+    used = x > 0.0
+    missing = c[used] - C[:, used].T @ lam
+    return np.asarray(lam + np.linalg.lstsq(C[:, used].T, missing, rcond=None)[0])
 
 
-def _refined_dual(A: Array, q: Array, w: Array, lam: Array) -> Array:
-    """A_j^T lam = q_j sign(w_j) to rounding for the features that w uses, by the smallest change of lam."""
-    used = np.abs(w) > _ZERO * np.abs(w).max()
-    missing = q[used] * np.sign(w[used]) - A[:, used].T @ lam
-    return np.asarray(lam + np.linalg.lstsq(A[:, used].T, missing, rcond=None)[0])
-
-
-def _largest_share(slopes: Array, q: Array, signed: bool) -> float:
-    """Largest share of its bound that a constraint of the dual takes; above 1 where one is not met."""
-    taken = np.abs(slopes) if signed else slopes
-    return float(np.max(taken[q > 0.0] / q[q > 0.0], initial=0.0))
+def _feasible(C: Array, y: Array, c: Array, lam: Array) -> tuple[Array, float]:
+    """A multiple of lam that meets all constraints C^T lam <= c, and the bound y . lam."""
+    lam = lam / max(1.0, float((C.T @ lam / c).max()))
+    return lam, float(y @ lam)
 
 
 def check_interpolable(manifold: ZeroLossManifold) -> None:

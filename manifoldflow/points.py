@@ -42,9 +42,12 @@ def _likely_cause(manifold: ZeroLossManifold) -> str:
     copies = manifold.n - len(np.unique(manifold.X, axis=0))
     if copies:
         return f"{copies} of {manifold.n} rows of X repeat others, so J J^T is singular everywhere. Remove the copies."
+    values = manifold.coordinates.singular_values
     return (
         f"the labels (max |y| = {np.abs(manifold.y).max():.3g}) may be out of reach of {manifold.m} units, or J J^T "
-        "singular. Use a wider network, another scale, or rescale y."
+        f"singular; the {manifold.n} rows of X have rank {manifold.coordinates.rank} and singular values from "
+        f"{values.min(initial=np.inf):.1e} to {values.max(initial=0.0):.1e}. Use a wider network or another scale, "
+        "rescale y, or remove samples that depend on others."
     )
 
 

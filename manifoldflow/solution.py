@@ -15,9 +15,13 @@ from .trajectory import Trajectory
 from .validation import Array
 
 _SINGULAR = (
-    "J J^T became singular: the zero-loss set is not a manifold here, or not at the point that the flow tends to (a "
-    "diagonal network's that uses fewer features than there are samples; F may then have converged: compare "
-    "flattest_point). Otherwise remove dependent samples or add units."
+    "J J^T became singular: the zero-loss set is not a manifold here, or not at the point that the flow tends to "
+    "(`flattest_point` may know it). Otherwise remove dependent samples or add units."
+)
+_LIMIT = (
+    "The limit of the flow: F is at its lower bound on M, which the dual of a linear program gives, to rtol. J J^T is "
+    "singular there, since fewer features are in use than there are samples, so that the end has no gradient to be "
+    "stationary by."
 )
 _AT_INFINITY = (
     "F falls towards a value that it takes only at infinity: over each tenfold of t the parameters move as far as over "
@@ -39,8 +43,9 @@ REASONS = (
     ("not_attained", _AT_INFINITY),
     ("stopped", "The callback asked to stop; what was computed is kept."),
     ("interrupted", "Interrupted by the user; what was computed is kept."),
+    ("limit", _LIMIT),
 )
-_SUCCESS = ("reached_end", "stationary", "event")
+_SUCCESS = ("reached_end", "stationary", "event", "limit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +53,9 @@ class FlowSolution(ReadOnlyArrays):
     """A solution of the sharpness flow: every output point with its sharpness, gradient norm and residual.
 
     `t` (k,) flow times; `theta` (k, m, d + p); `sharpness`, `gradient_norm`, `residual` (max |f - y|), each (k,);
-    `status` a reason code and `message` its text; `success`: the end, a stationary point or a terminal event was
-    reached; `t_events`, `theta_events`: one array an event; `sol(t)`: the point at any
-    time between.
+    `status` a reason code and `message` its text; `success`: the end, a stationary point, the limit of the flow
+    or a terminal event was reached; `t_events`, `theta_events`: one array an event; `sol(t)`: the point at any time
+    between.
     """
 
     t: Array
@@ -74,7 +79,7 @@ class FlowSolution(ReadOnlyArrays):
 
     @property
     def success(self) -> bool:
-        """True where the run ended as asked, at the end of the span, a stationary point or a terminal event."""
+        """True where the run ended as asked: end of the span, stationary, at its limit, or a terminal event."""
         return self.status in _SUCCESS
 
     @property

@@ -255,8 +255,10 @@ def truncated_cg(
     p, rz = -z, float(r @ z)
     radius = 0.25 * float(np.sqrt(rz)) if radius is None else radius
     first = float(np.sqrt(max(rz, 0.0)))
-    for _ in range(200):
+    for k in range(200):
         curvature = float(p @ (hessian.e * p))
+        if k and abs(curvature) <= FLAT * hessian.scale * float(p @ p):
+            break  # what is left of the gradient is rounding along directions in which F does not change
         alpha = rz / curvature if curvature > 0.0 else np.inf
         if curvature <= 0.0 or _length(M, x + alpha * p) >= radius:
             return x + _to_boundary(M, x, p, radius) * p, radius, True

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cache
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from ..codegen.program import Instruction, Program
 from ..errors import CertificateError
-from ..validation import one_of, positive_integer
+from ..validation import Array, one_of, positive_integer
 from .elementary import CONSTANTS, FUNCTIONS, power
 from .interval import INF, WHOLE, Interval, check_machine, down, exactly, up, where
 
 ARITHMETICS = ("float64", "arb")
 
 
+NOTHING_ELSE: Mapping[str, Interval] = MappingProxyType({})
+
+
 class Arithmetic(ABC):
-    """Encloses the outputs of a program over intervals of its input z."""
+    """Encloses the outputs of a program over intervals of its input z, and of others by their names."""
 
     @property
     @abstractmethod
@@ -29,8 +33,12 @@ class Arithmetic(ABC):
         """What a report calls it."""
 
     @abstractmethod
-    def enclose(self, program: Program, z: Interval) -> dict[str, Interval]:
-        """Intervals that contain every output for every z, in the shape of z; the whole line where one is undefined."""
+    def enclose(
+        self, program: Program, z: Interval, others: Mapping[str, Interval] = NOTHING_ELSE
+    ) -> dict[str, Interval]:
+        """Intervals that contain every output for every input, in the shape of z; the whole line where one is
+        undefined. `others` have shapes that broadcast to that of z.
+        """
 
 
 class Float64Intervals(Arithmetic):
@@ -47,20 +55,25 @@ class Float64Intervals(Arithmetic):
         """What a report calls it."""
         return "float64 intervals"
 
-    def enclose(self, program: Program, z: Interval) -> dict[str, Interval]:
-        """Intervals that contain every output for every z."""
+    def enclose(
+        self, program: Program, z: Interval, others: Mapping[str, Interval] = NOTHING_ELSE
+    ) -> dict[str, Interval]:
+        """Intervals that contain every output for every input."""
         check_machine()
         known: list[Interval] = []
+        inputs = {"z": z, **others}
         with np.errstate(all="ignore"):
             for instruction in program.instructions:
-                known.append(_apply(instruction, known, z, program))
+                known.append(_apply(instruction, known, inputs, program))
             return {name: _shaped(known[k], z) for name, k in program.outputs}
 
 
-def _apply(instruction: Instruction, known: list[Interval], z: Interval, program: Program) -> Interval:
+def _apply(
+    instruction: Instruction, known: list[Interval], inputs: Mapping[str, Interval], program: Program
+) -> Interval:
     operation = instruction.operation
     if operation == "input":
-        return z
+        return inputs[str(instruction.payload)]
     if operation == "constant":
         return _constant(instruction.payload)
     operands = [known[k] for k in instruction.operands]
@@ -123,12 +136,15 @@ class ArbBalls(Arithmetic):
         """What a report calls it."""
         return f"Arb balls of {self.bits} bits"
 
-    def enclose(self, program: Program, z: Interval) -> dict[str, Interval]:
-        """Intervals that contain every output for every z."""
+    def enclose(
+        self, program: Program, z: Interval, others: Mapping[str, Interval] = NOTHING_ELSE
+    ) -> dict[str, Interval]:
+        """Intervals that contain every output for every input."""
+        inputs = {name: _flat(value, z) for name, value in {"z": z, **others}.items()}
         before, self._flint.ctx.prec = self._flint.ctx.prec, self.bits
         try:
             columns = [
-                self._outputs(program, float(lo), float(hi)) for lo, hi in zip(z.lo.flat, z.hi.flat, strict=True)
+                self._outputs(program, {name: ends[:, k] for name, ends in inputs.items()}) for k in range(z.lo.size)
             ]
         finally:
             self._flint.ctx.prec = before
@@ -139,18 +155,21 @@ class ArbBalls(Arithmetic):
             for k, (name, _) in enumerate(program.outputs)
         }
 
-    def _outputs(self, program: Program, lo: float, hi: float) -> list[tuple[float, float]]:
-        arb = self._flint.arb
-        z = arb(lo) if lo == hi else arb(lo).union(arb(hi))
+    def _outputs(self, program: Program, ends: Mapping[str, Array]) -> list[tuple[float, float]]:
+        inputs = {name: self._ball(float(lo), float(hi)) for name, (lo, hi) in ends.items()}
         known: list[Any] = []
         for instruction in program.instructions:
-            known.append(self._apply(instruction, known, z, program))
+            known.append(self._apply(instruction, known, inputs, program))
         return [_rounded_out(known[k]) for _, k in program.outputs]
 
-    def _apply(self, instruction: Instruction, known: list[Any], z: Any, program: Program) -> Any:
+    def _ball(self, lo: float, hi: float) -> Any:
+        arb = self._flint.arb
+        return arb(lo) if lo == hi else arb(lo).union(arb(hi))
+
+    def _apply(self, instruction: Instruction, known: list[Any], inputs: Mapping[str, Any], program: Program) -> Any:
         operation, arb = instruction.operation, self._flint.arb
         if operation == "input":
-            return z
+            return inputs[str(instruction.payload)]
         if operation == "constant":
             return self._constant(instruction.payload)
         operands = [known[k] for k in instruction.operands]
@@ -174,6 +193,11 @@ class ArbBalls(Arithmetic):
         if isinstance(payload, Fraction):
             return self._flint.arb(self._flint.fmpq(payload.numerator, payload.denominator))
         return self._flint.arb.pi() if payload == "pi" else self._flint.arb.const_e()
+
+
+def _flat(value: Interval, z: Interval) -> Array:
+    """Both ends, (2, size of z)."""
+    return np.stack([np.broadcast_to(end, z.lo.shape).ravel() for end in (value.lo, value.hi)])
 
 
 def _is_square(instruction: Instruction) -> bool:

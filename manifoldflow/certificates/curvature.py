@@ -113,7 +113,7 @@ def hessian_weight(a: Any, s: Any, first: Any, second: Any, third: Any, lam: Any
 
 def multipliers(ball: Ball) -> Interval | None:
     """lambda = (J J^T)^{-1} J grad F over the ball, (n,); None where J J^T may be singular there."""
-    G, B = ball.data.gram, ball.slopes
+    G, B = ball.data.gram, ball.slopes[0]
     A = gradient_weight(ball.data.a, ball.data.s, *ball.phi[1:3])
     K = hadamard_gram(B, B, G)
     middle = _approximate_multipliers(K.mid, B.mid, A.mid, G.mid)
@@ -151,7 +151,7 @@ def _bound(ball: Ball, E: Interval) -> tuple[float, str, str]:
         return -INF, "none", "the samples are not proved to be independent (A2), so E bounds nothing from below"
     if not np.isfinite(E.lo).all():
         return -INF, "none", "the activation cannot be enclosed in the ball: it is not real there, or too large"
-    tangent = tangent_floors(E.lo, ball.slopes)
+    tangent = tangent_floors(E.lo, ball.slopes[0])
     if not (tangent > 0.0).all():
         i = int(np.argmin(tangent))
         known = f"along tangent moves of sample {i}'s features E is only known to be >= {below(float(tangent[i]))}"

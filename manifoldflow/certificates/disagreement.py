@@ -86,7 +86,7 @@ def disagreeing_critical_point(
     True
     """
     instance("manifold", manifold, ZeroLossManifold)
-    data, chosen = ExactData(manifold), Float64Intervals()
+    data, chosen = ExactData.of_plain_units(manifold), Float64Intervals()
     low, high = map(float, real_array("z_range", z_range, shape=(2,)))
     if not low < high:
         raise InputError(f"z_range must increase; got {z_range!r}.")

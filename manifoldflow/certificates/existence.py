@@ -19,7 +19,7 @@ from ..reproducible import reproducible
 from ..validation import Array, instance, positive_number
 from .features import Ball
 from .interval import INF, LARGEST, Interval, interval
-from .linear import distance_from_identity, hadamard_gram, inverse, product, row_sum_norm
+from .linear import distance_from_identity, inverse, jacobian_gram, product, row_sum_norm
 from .record import Certificate, above
 
 _FAR = 1e-9  # relative distance from which the computed nearest point is the better way
@@ -45,15 +45,16 @@ def exact_zero_loss_point(
     """Prove that parameters with f = y exactly exist within a distance of theta.
 
     Args:
-        manifold: the zero-loss manifold, with units a*phi(z). Its data may be dependent as long as J J^T is invertible.
-        theta: (m, d), near the manifold or not.
+        manifold: the zero-loss manifold, with units of any form. Its data may be dependent as long as J J^T is
+            invertible.
+        theta: (m, d + p), near the manifold or not.
         radius: what is to be proved (None: the smallest distance that can be).
 
     Returns:
         An `ExactPoint`; its certificate says why where there is no proof.
 
     Raises:
-        InputError: units of another form, or an argument outside its domain.
+        InputError: an argument outside its domain.
 
     Source: Rump, Verification methods (Acta Numerica 2010), section 13, on the set f(theta + J^T R w) = y.
 
@@ -107,31 +108,33 @@ def _by_way_of_the_nearest_point(centre: Ball) -> _Proof:
 
 def _around(centre: Ball) -> _Proof:
     """The smallest distance from the centre that can be proved."""
-    B, G = centre.slopes.mid, centre.data.gram
+    slopes = tuple(interval(part.mid) for part in centre.slopes)
     residual = centre.residual
     size = float(residual.mag.max())
-    if not (np.isfinite(size) and np.isfinite(B).all()):
-        return _Proof(INF, INF, "the activation cannot be enclosed at theta's pre-activations; is it real there?")
-    gram = hadamard_gram(interval(B), interval(B), G)
+    if not (np.isfinite(size) and all(np.isfinite(part.mid).all() for part in slopes)):
+        return _Proof(INF, INF, "the unit function cannot be enclosed at theta; is it real there?")
+    gram = jacobian_gram(slopes, slopes, centre.data.gram)
     R = inverse(gram.mid)
     if R is None:
         return _Proof(INF, INF, "J J^T is singular to rounding")
     for growth in _GROWTH:
-        q = _contraction(centre, B, R, growth * size)
+        q = _contraction(centre, slopes, R, growth * size)
         if q < 1.0 and float((Interval(size) + Interval(q) * Interval(growth * size)).hi) <= growth * size:
             return _Proof(_length(R, gram, residual, q), q)
     reason = f"|f - y| <= {size:.2g} is too large for J J^T there (the contraction factor is {q:.2g}, not below 1)"
     return _Proof(INF, q, f"{reason}; move theta closer with nearest_point")
 
 
-def _contraction(centre: Ball, B: Array, R: Array, rho: float) -> float:
-    """|I - Dg| over |w_i| <= rho: z_ji moves by at most sum_k |B_jk| |(R w)_k| |G_ki|."""
-    n = R.shape[0]
-    reach = product(np.abs(R), np.full((n, 1), rho)).hi[:, 0]
-    moved = product(np.abs(B), interval(reach)[:, None] * Interval(centre.data.gram.mag)).hi
-    z = centre.z.widened(moved)
-    slopes = centre.data.a * centre.slope_at(z)
-    return distance_from_identity(product(hadamard_gram(slopes, interval(B), centre.data.gram), R))
+def _contraction(centre: Ball, slopes: tuple[Interval, ...], R: Array, rho: float) -> float:
+    """|I - Dg| over |w_i| <= rho: with r = |R w|, z_ji moves by at most sum_k |B_jk| r_k |G_ki|, c_jq by sum_k
+    |C_qjk| r_k.
+    """
+    n, G = R.shape[0], centre.data.gram
+    reach = interval(product(np.abs(R), np.full((n, 1), rho)).hi)
+    moves = [product(slopes[0].mag, reach * Interval(G.mag)), *(product(part.mag, reach) for part in slopes[1:])]
+    own = tuple(c.widened(move.hi) for c, move in zip(centre.own, moves[1:], strict=True))
+    there = centre.slopes_at(centre.z.widened(moves[0].hi), own)
+    return distance_from_identity(product(jacobian_gram(there, slopes, G), R))
 
 
 def _length(R: Array, gram: Interval, residual: Interval, q: float) -> float:

@@ -12,26 +12,26 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
 from ..manifold import ZeroLossManifold
 from ..validation import Array, real_array
 from .arithmetic import Arithmetic, Float64Intervals
 from .interval import Interval
 from .linear import sharp_product, smallest_gram_eigenvalue
-from .quantities import derivatives
+from .quantities import derivatives, output_and_slopes, require_plain
 from .record import Enclosure
 
 
 @dataclass(frozen=True, eq=False)
 class ExactData:
-    """The data of a manifold whose units are a*phi(z), and what follows from them alone."""
+    """The data of a manifold, and what follows from them alone."""
 
     manifold: ZeroLossManifold
 
-    def __post_init__(self) -> None:
-        if self.manifold.network.unit.phi is None:
-            formula = self.manifold.network.unit.formula
-            raise InputError(f"Certificates are about units a*phi(z); {formula!r} is not of this form.")
+    @classmethod
+    def of_plain_units(cls, manifold: ZeroLossManifold) -> ExactData:
+        """Of a manifold whose units are a*phi(z); `InputError` for others."""
+        require_plain(manifold.network.unit)
+        return cls(manifold)
 
     @cached_property
     def inputs(self) -> Array:
@@ -81,7 +81,7 @@ class ExactData:
 
 @dataclass(frozen=True, eq=False)
 class Ball:
-    """All parameters within `radius` of theta (m, d), and the activation's derivatives at their pre-activations."""
+    """All parameters within `radius` of theta (m, d + p), and what units and their derivatives may be there."""
 
     data: ExactData
     theta: Array
@@ -96,8 +96,15 @@ class Ball:
     @cached_property
     def z(self) -> Interval:
         """Pre-activations, (m, n): |z - z(theta)| <= radius |x_i| (Cauchy and Schwarz)."""
-        z = sharp_product(self.theta, np.ascontiguousarray(self.data.inputs.T))
+        weights = np.ascontiguousarray(self.theta[:, : self.data.inputs.shape[1]])
+        z = sharp_product(weights, np.ascontiguousarray(self.data.inputs.T))
         return z if self.radius == 0.0 else z.widened((Interval(self.radius) * self.data.lengths).hi)
+
+    @cached_property
+    def own(self) -> tuple[Interval, ...]:
+        """Own parameters, p of shape (m, 1)."""
+        d = self.data.inputs.shape[1]
+        return tuple(Interval(column[:, None]).widened(self.radius) for column in self.theta[:, d:].T)
 
     @cached_property
     def phi(self) -> tuple[Interval, ...]:
@@ -109,18 +116,28 @@ class Ball:
     @cached_property
     def residual(self) -> Interval:
         """f - y, (n,)."""
-        return (self.data.a * self.phi[0]).sum(axis=0) - self.data.manifold.y
+        return self._unit[0].sum(axis=0) - self.data.manifold.y
 
-    @cached_property
-    def slopes(self) -> Interval:
-        """B = a phi', (m, n)."""
-        return self.data.a * self.phi[1]
+    @property
+    def slopes(self) -> tuple[Interval, ...]:
+        """psi_z = B and psi_{c_q} = C_q, 1 + p of shape (m, n)."""
+        return self._unit[1:]
 
     @cached_property
     def sharpness(self) -> Interval:
         """F = 2 sum a^2 phi'^2 s, what tr D^2 L is on M."""
         return 2.0 * (self.phi[1].power(2) * self.data.scale).sum()
 
-    def slope_at(self, z: Interval) -> Interval:
-        """phi' at other pre-activations."""
-        return self.arithmetic.enclose(derivatives(self.data.manifold.network.unit, 1), z)["1"]
+    def slopes_at(self, z: Interval, own: tuple[Interval, ...]) -> tuple[Interval, ...]:
+        """The slopes at other pre-activations and own parameters."""
+        return self._unit_at(z, own)[1:]
+
+    @cached_property
+    def _unit(self) -> tuple[Interval, ...]:
+        return self._unit_at(self.z, self.own)
+
+    def _unit_at(self, z: Interval, own: tuple[Interval, ...]) -> tuple[Interval, ...]:
+        unit = self.data.manifold.network.unit
+        others = {"a": self.data.a, **dict(zip(unit.own, own, strict=True))}
+        found = self.arithmetic.enclose(output_and_slopes(unit), z, others)
+        return found["psi"], *(found[str(q)] for q in range(1 + unit.p))

@@ -76,7 +76,7 @@ def enclose_flattest_point(
     [1479.999, 1480.001]
     """
     instance("manifold", manifold, ZeroLossManifold)
-    data, chosen = ExactData(manifold), arithmetic_named(arithmetic, bits)
+    data, chosen = ExactData.of_plain_units(manifold), arithmetic_named(arithmetic, bits)
     try:
         found = flattest_point(manifold, n_starts=1, max_iterations=0)
     except ManifoldflowError as error:

@@ -172,7 +172,7 @@ class Interval:
             pairs = len(total.lo) - half
             added, rest = total[:pairs] + total[half:], total[pairs:half]
             total = Interval(np.concatenate([added.lo, rest.lo]), np.concatenate([added.hi, rest.hi]))
-        return total[0]
+        return total[0] if len(total.lo) else Interval(np.zeros(total.lo.shape[1:]))
 
 
 WHOLE = Interval(-INF, INF)

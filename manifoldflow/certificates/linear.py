@@ -66,7 +66,7 @@ def _head(A: Array, bits: int, axis: int) -> Array:
 
 def _smallest_bit(A: Array, B: Array, bits: int) -> float:
     """A lower bound of the last bit of products of two heads: were it subnormal, they would not be exact."""
-    sizes = [np.abs(M).max(axis=axis) for M, axis in ((A, 1), (B, 0))]
+    sizes = [np.abs(M).max(axis=axis, initial=0.0) for M, axis in ((A, 1), (B, 0))]
     least = [size[size > 0.0].min(initial=1.0) for size in sizes]
     return float(least[0] * 2.0**-bits * least[1] * 2.0**-bits)
 
@@ -172,6 +172,14 @@ def solution_near(K: Interval, residual: Interval) -> Interval | None:
 def hadamard_gram(left: Interval, right: Interval, G: Interval) -> Interval:
     """(B^T C) * G entrywise, (n, n), for B, C (m, n): K = J J^T where both are a phi'."""
     return product(_transposed(left), right) * G
+
+
+def jacobian_gram(left: tuple[Interval, ...], right: tuple[Interval, ...], G: Interval) -> Interval:
+    """K = (B^T B) * G + sum_q C_q^T C_q, (n, n), for the slopes B, C_1, ..., C_p of units, each (m, n)."""
+    total = hadamard_gram(left[0], right[0], G)
+    for C, D in zip(left[1:], right[1:], strict=True):
+        total = total + product(_transposed(C), D)
+    return total
 
 
 def floor_root(x: Array) -> Array:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from sympy import Expr, Integer
 
 from derivations import UnitFunction
-from derivations.functions import ActivationDerivative
+from derivations.functions import ActivationDerivative, UnitDerivative
 from derivations.pointwise import unit_derivative
 from derivations.stable import divided_out, exposed
 
@@ -74,14 +74,32 @@ def derivatives(unit: UnitFunction, highest: int) -> Program:
     return _program({str(order): _phi(unit, order) for order in range(highest + 1)})
 
 
+@lru_cache(maxsize=64)
+def output_and_slopes(unit: UnitFunction) -> Program:
+    """psi and its derivatives in z, c_1, ..., c_p, of any unit; the outputs are named "psi", "0", "1", ..., "p".
+
+    >>> [name for name, _ in output_and_slopes(UnitFunction("c*tanh(z)", own=("c",))).outputs]
+    ['psi', '0', '1']
+    """
+    variables = (unit.z, *unit.c)
+    psi = UnitDerivative(*(0 for _ in variables), *variables, unit.a)
+    wanted = {"psi": psi, **{str(q): psi.diff(variable) for q, variable in enumerate(variables)}}
+    return _program({name: exposed(unit_derivative(unit, generic)) for name, generic in wanted.items()})
+
+
 def _quotient(unit: UnitFunction, name: str, value: Expr) -> Quantity:
     value = exposed(value)
     return Quantity(name, _program({"value": value, "slope": exposed(value.diff(unit.z))}))
 
 
-def _phi(unit: UnitFunction, order: int) -> Expr:
+def require_plain(unit: UnitFunction) -> None:
+    """Raise `InputError` for units of another form than a phi(z)."""
     if unit.phi is None:
-        raise InputError(f"Certificates are about units a*phi(z); {unit.formula!r} is not of this form.")
+        raise InputError(f"This certificate is about units a*phi(z); {unit.formula!r} is not of this form.")
+
+
+def _phi(unit: UnitFunction, order: int) -> Expr:
+    require_plain(unit)
     return exposed(unit_derivative(unit, ActivationDerivative(Integer(order), unit.z)))
 
 

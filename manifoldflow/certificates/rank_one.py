@@ -66,7 +66,7 @@ def rank_one_point(manifold: ZeroLossManifold, *, arithmetic: str = "float64", b
     ('maximum', 'minimum')
     """
     instance("manifold", manifold, ZeroLossManifold)
-    data, chosen = ExactData(manifold), arithmetic_named(arithmetic, bits)
+    data, chosen = ExactData.of_plain_units(manifold), arithmetic_named(arithmetic, bits)
     if not data.equal_weights:
         raise InputError("The rank-one point is critical only for equal output weights; these differ between units.")
     z, exists = rank_one_features(data, chosen)

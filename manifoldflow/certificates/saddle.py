@@ -87,7 +87,7 @@ def _result(ball: Ball, direction: Array, bound: float, reason: str) -> Negative
 
 def _quotient(ball: Ball, direction: Array) -> tuple[float, str]:
     """An upper bound of the smallest eigenvalue, and why none is negative."""
-    E, G, B = hessian_weights(ball), ball.data.gram, ball.slopes
+    E, G, B = hessian_weights(ball), ball.data.gram, ball.slopes[0]
     u = product(direction, np.ascontiguousarray(ball.data.inputs.T))
     normal = solution_near(hadamard_gram(B, B, G), (B * u).sum(axis=0))
     if E is None or normal is None:

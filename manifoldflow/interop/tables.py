@@ -50,7 +50,7 @@ def to_xarray(result: Any, attrs: Attributes | None = None) -> Any:
 
     Args:
         result: what is converted; its arrays are copied.
-        attrs: more attributes, such as the seed and options of the call, which not every result keeps.
+        attrs: more attributes, such as the seed of a starting point, which a result does not know.
 
     Raises:
         InputError: a type that has no conversion, or an attribute that is no number or text.
@@ -176,14 +176,14 @@ def _(result: SGDRun, attrs: Attributes | None = None) -> Any:
 
 def _of_sgd(result: SGDRun) -> dict[str, Any]:
     names = ("n_steps", "step_size", "flow_time", "clock", "stable_step_size", "status", "message")
-    return {name: getattr(result, name) for name in names}
+    return {**result.options, **{name: getattr(result, name) for name in names}}
 
 
 # The flattest point.
 
 _SCALARS = (
-    "fun", "gradient_norm", "lower_bound", "smallest_curvature", "n_minima", "is_global", "attained", "success",
-    "status", "nit", "message",
+    "fun", "gradient_norm", "lower_bound", "smallest_curvature", "condition", "n_minima", "is_global", "evidence",
+    "attained", "success", "status", "nit", "message",
 )  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from .finite_step import finite_step_flow, finite_step_gradient, finite_step_sha
 from .limit import gradient_flow_limit
 from .noise import LabelNoise
 from .records import log_spaced_steps
-from .run import Progress, SGDRun, label_noise_sgd
+from .result import Progress, SGDRun
+from .run import label_noise_sgd
 from .step_size import stable_step_size
 
 __all__ = [

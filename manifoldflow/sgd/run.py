@@ -6,9 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checkpoint import Arrays, Checkpoint, content_hash
 from ..errors import DivergenceError, InputError
-from ..immutable import ReadOnlyArrays
 from ..manifold import ZeroLossManifold
 from ..network import Network
 from ..reproducible import reproducible
 from ..validation import Array, generator, instance, one_of, positive_integer, positive_number, real_array
 from .noise import SAMPLINGS, Draws, LabelNoise
 from .records import Recorder, loss, quantities, steps_to_record
+from .result import Progress, SGDRun, made_by
 from .step_size import largest_stable, safe_step_size, stable_step_size, step_sizes
 from .walk import Setting, Walker
 
@@ -33,56 +31,6 @@ _STATUS = {
     "interrupted": "Interrupted: {taken} of {n_steps} steps of {runs} run(s) were taken; they are kept.",
     "stopped": "Stopped by the callback: {taken} of {n_steps} steps of {runs} run(s) were taken.",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """What a callback sees: `steps` taken of `n_steps`, `flow_time` (sum of eta_k^2), and `theta()` (n_runs, m, d +
-    p).
-    """
-
-    steps: int
-    n_steps: int
-    flow_time: float
-    theta: Callable[[], Array]
-
-
-@dataclass(frozen=True, eq=False)
-class SGDRun(ReadOnlyArrays):
-    """Result of `label_noise_sgd`.
-
-    `theta` (n_runs, m, d + p) at the end; `loss` (n_runs,), the noiseless sum over samples of (f_i - y_i)^2 there;
-    `n_steps` taken; `step_size`, the first one; `flow_time`, the sum of eta_k^2, which is step_size^2 n_steps where
-    the step size is constant; `clock`: multiply flow_time by it for the time of `sharpness_flow`, sigma^2 / (2 n b) or,
-    for the full batch, sigma^2 / 2, over (1 - momentum)^2 (NaN for correlated noise, whose limit is another flow);
-    `stable_step_size` at the end of the first run. Recorded: `steps` (k,), `flow_times` (k,), `recorded` (k, n_runs, m,
-    d + p), empty unless theta is recorded, and the numbers in `history`. `status` is "finished", "interrupted" or
-    "stopped", and `message` says the same in words.
-    """
-
-    theta: Array
-    loss: Array
-    n_steps: int
-    step_size: float
-    flow_time: float
-    clock: float
-    stable_step_size: float
-    steps: NDArray[np.int64]
-    flow_times: Array
-    recorded: Array
-    numbers: tuple[tuple[str, Array], ...]
-    status: str
-    message: str
-
-    @property
-    def sharpness_flow_time(self) -> float:
-        """The time of dTheta/dt = -grad F that the run corresponds to, clock * flow_time."""
-        return self.clock * self.flow_time
-
-    @property
-    def history(self) -> MappingProxyType[str, Array]:
-        """Recorded "loss", "sharpness", "gradient_norm" (k, n_runs) and "singular_values" (k, n_runs, min(m, n))."""
-        return MappingProxyType(dict(self.numbers))
 
 
 @reproducible
@@ -167,13 +115,15 @@ def label_noise_sgd(
     sizes = step_sizes(step_size, schedule, count, lambda: safe_step_size(manifold, starts, draws.batch, beta, noise))
     setting = Setting(manifold, draws, sizes, beta, runs)
     recorder = Recorder(quantities(record), steps_to_record(record_every, record_at, count), manifold, runs)
-    streams = generator(rng).spawn(runs)
+    stream = generator(rng)
+    asked = made_by(setting, stream)
+    streams = stream.spawn(runs)
     seconds = positive_number("checkpoint_seconds", checkpoint_seconds, allow_zero=True)
     saved = None
     if checkpoint is not None:
         saved = Checkpoint(checkpoint, "label-noise SGD", _fingerprint(setting, starts, streams, recorder))
     walkers = [Walker(setting, start, stream) for start, stream in zip(starts, streams, strict=True)]
-    return _Simulation(setting, walkers, recorder, _callable(callback), saved, seconds).run()
+    return _Simulation(setting, walkers, recorder, _callable(callback), saved, seconds).run(asked)
 
 
 class _Simulation:
@@ -195,8 +145,8 @@ class _Simulation:
         """Steps that every run has taken."""
         return min(walker.taken for walker in self.walkers)
 
-    def run(self) -> SGDRun:
-        """Take all steps, from the checkpoint if there is one."""
+    def run(self, asked: tuple[tuple[str, Any], ...]) -> SGDRun:
+        """Take all steps, from the checkpoint if there is one; `asked` goes into the result."""
         status = "finished"
         if self.checkpoint is not None:
             self.checkpoint.restore(self._put_back)
@@ -211,7 +161,7 @@ class _Simulation:
             self._catch_up()
         if self.checkpoint is not None:
             self.checkpoint.save(self._snapshot())
-        return self._result(status)
+        return self._result(status, asked)
 
     def _snapshot(self) -> dict[str, NDArray[Any]]:
         """Everything that changes while the runs advance, as named arrays."""
@@ -277,7 +227,7 @@ class _Simulation:
             "it, less noise, or step_size='auto'."
         )
 
-    def _result(self, status: str) -> SGDRun:
+    def _result(self, status: str, asked: tuple[tuple[str, Any], ...]) -> SGDRun:
         setting, taken = self.setting, self.taken
         man, sizes = setting.manifold, setting.sizes
         ends = [walker.reduced() for walker in self.walkers]
@@ -297,6 +247,7 @@ class _Simulation:
             numbers=tuple(numbers.items()),
             status=status,
             message=_STATUS[status].format(taken=taken, n_steps=self.n_steps, runs=len(self.walkers)),
+            asked=asked,
         )
         for array in (result.theta, result.loss, result.steps, result.flow_times, result.recorded, *numbers.values()):
             array.flags.writeable = False

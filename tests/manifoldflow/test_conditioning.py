@@ -142,6 +142,15 @@ def test_the_limit_gives_up_where_j_is_singular():
         mf.gradient_flow_limit(man, theta + 0.01)
 
 
+def test_data_that_are_too_badly_conditioned_for_the_flattest_point_are_named():
+    rng = np.random.default_rng(5)
+    U, V = (np.linalg.qr(rng.normal(size=(size, size)))[0] for size in (4, 6))
+    X = (U * np.logspace(0, -10, 4)) @ V[:4]
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=6), X, rng.normal(size=4))
+    with pytest.raises(ProjectionError, match=r"flattest point are known, .* dependent, with condition 1\.0e\+10"):
+        mf.flattest_point(man)
+
+
 def test_rows_that_repeat_others_are_named_where_no_point_is_found():
     with pytest.raises(ProjectionError, match="1 of 4 rows of X repeat others, so J J\\^T is singular"):
         case("cubic", "equal rows")[0].random_point(rng=0)

@@ -1,12 +1,13 @@
 """Diagonal linear networks: no inputs, labels that cannot be reached, odd data, and how far the linear program goes."""
 
+import dataclasses
 import pickle
 
 import numpy as np
 import pytest
 
 import manifoldflow as mf
-from manifoldflow import interpolation
+from manifoldflow import flattest, interpolation
 from manifoldflow.errors import GeometryError, InputError, ProjectionError, UnreachableLabelsError
 from manifoldflow.network import Network
 from tests.manifoldflow.conftest import PerSampleNetwork
@@ -92,16 +93,31 @@ def test_where_every_interpolator_is_sparse_the_message_says_so_and_the_flattest
 
 @pytest.mark.filterwarnings("ignore::manifoldflow.errors.IllConditionedWarning")
 @pytest.mark.parametrize("seed", range(1000, 1006))
-def test_a_flow_to_few_features_ends_as_singular_whichever_step_sees_it(seed):
-    # Stages of an implicit step used to report that the activation was not finite.
+def test_a_flow_to_few_features_ends_as_singular_or_at_its_limit_whichever_step_sees_it(seed):
+    # Stages of an implicit step used to report that the activation was not finite. J J^T can be singular before all
+    # u_j v_j have died out: w is right then, and F is not the least.
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(20, 22)) * (rng.uniform(0.5, 2.0, size=22) if seed % 2 else 1.0)
     w = np.zeros(22)
     w[rng.choice(22, 2, replace=False)] = 1.0
     man = mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, X @ w)
     end = mf.sharpness_flow(man, man.random_point(rng=seed))
-    assert end.status == "singular"
+    missing = end.sharpness[-1] / mf.flattest_point(man).lower_bound - 1.0
+    assert (end.status, end.success) == (("limit", True) if missing < 1e-8 else ("singular", False))
     np.testing.assert_allclose(end.theta[-1][:, 0] ** 2 - end.theta[-1][:, 1] ** 2, w, atol=1e-10)
+
+
+def test_a_singular_end_that_is_not_the_least_is_no_success(monkeypatch):
+    rng = np.random.default_rng(1000)
+    X = rng.normal(size=(20, 60))
+    man = mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, X[:, :2].sum(axis=1))
+    assert mf.sharpness_flow(man, man.random_point(rng=0)).status == "limit"
+    theta, right = man.random_point(rng=0), interpolation.least_norm(man)
+    lower = dataclasses.replace(right, lower_bound=right.lower_bound * (1.0 - 2e-8))
+    for found in (lower, None):
+        monkeypatch.setattr(interpolation, "least_norm", lambda _, found=found: found)
+        end = mf.sharpness_flow(man, theta)
+        assert (end.status, end.success) == ("singular", False)
 
 
 # --- the linear program on odd data ---------------------------------------------------------------
@@ -142,9 +158,10 @@ def test_a_wrong_answer_of_the_program_is_not_called_global(monkeypatch):
     man = mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, y)
     right = interpolation._solve
 
-    def feasible_but_not_least(A, y, q, signed):
-        _, lam = right(A, y, q, signed)
-        return np.linalg.lstsq(A, y, rcond=None)[0], lam
+    def feasible_but_not_least(C, y, c):
+        _, lam = right(C, y, c)
+        w = np.linalg.lstsq(C[:, :6], y, rcond=None)[0]
+        return np.concatenate([np.maximum(w, 0.0), np.maximum(-w, 0.0)]), lam
 
     monkeypatch.setattr(interpolation, "_solve", feasible_but_not_least)
     found = mf.flattest_point(man)
@@ -152,14 +169,39 @@ def test_a_wrong_answer_of_the_program_is_not_called_global(monkeypatch):
     assert "Not proved" in found.message
     # A point below the bound is not on M, and labels of 1e-8 are missed by less than a point of M may be off.
     monkeypatch.setattr(interpolation, "_solve", lambda *arguments: (0.9 * right(*arguments)[0], right(*arguments)[1]))
-    monkeypatch.setattr(interpolation, "_refined_primal", lambda A, y, w: w)
+    monkeypatch.setattr(interpolation, "_refined_primal", lambda C, y, x: x)
     assert not mf.flattest_point(mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, 1e-8 * y)).is_global
     # Multipliers that are not feasible are shrunk until they are: the bound stays below.
-    monkeypatch.setattr(interpolation, "_solve", lambda A, y, q, signed: (right(A, y, q, signed)[0], 3.0 * y))
-    monkeypatch.setattr(interpolation, "_refined_dual", lambda A, q, w, lam: lam)
+    monkeypatch.setattr(interpolation, "_solve", lambda C, y, c: (right(C, y, c)[0], 3.0 * y))
+    monkeypatch.setattr(interpolation, "_refined_dual", lambda C, c, x, lam: lam)
     found = mf.flattest_point(man)
     assert not found.is_global
     assert found.lower_bound < found.fun
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_features_of_very_different_scale_and_rows_that_nearly_agree(seed, signed):
+    # HiGHS alone, at its own tolerances, is wrong by up to a factor of 10 on such data.
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(24, 120)) * 10.0 ** rng.uniform(-3.0, 3.0, size=120)
+    w = np.zeros(120)
+    w[rng.choice(120, 5, replace=False)] = 10.0 ** rng.uniform(-1.0, 1.0, size=5)
+    assert mf.flattest_point(mf.ZeroLossManifold(mf.DiagonalLinearNetwork(signed), X, X @ w)).is_global
+    X = rng.normal(size=(24, 120))
+    X[-1] = X[0] + 1e-6 * X[-1]
+    truth = w if seed % 2 else rng.uniform(size=120)
+    assert mf.flattest_point(mf.ZeroLossManifold(mf.DiagonalLinearNetwork(signed), X, X @ truth)).is_global
+
+
+def test_what_roundings_of_the_labels_are_worth_is_bounded():
+    # Rows that agree to 1e-12 have multipliers of 1e12: nothing is proved by calling all of F rounding.
+    X, y = data()
+    man = mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, y)
+    right = interpolation.least_norm(man)
+    huge = dataclasses.replace(right, lam=1e15 * right.lam, lower_bound=0.9 * right.lower_bound)
+    assert interpolation.rounding_of_labels(man, huge.lam) > huge.lower_bound
+    assert not flattest._of_program(man, huge).is_global
 
 
 def test_trust_regions_take_over_where_the_program_gives_up(monkeypatch):

@@ -453,3 +453,18 @@ def test_the_evidence_of_other_models():
     assert mf.flattest_point(mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, y)).evidence == "dual"
     constant = mf.flattest_point(mf.ZeroLossManifold(mf.TwoLayerNetwork("z**2", width=2), X, y))
     assert (constant.evidence, "seen on a grid" in constant.message) == ("grid", True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_do_not_wander_along_parameters_that_change_nothing(seed):
+    # A bias and a shift of the weights undo each other: five directions without curvature. Conjugate gradients used to
+    # follow rounding along them, up to |theta| = 800, and the minimum was said not to be attained.
+    rng = np.random.default_rng(seed)
+    net = mf.TwoLayerNetwork(mf.UnitFunction("(z + b)**3 + z + b", own=("b",)), width=5)
+    X, theta = rng.normal(size=(3, 6)) / np.sqrt(6.0), 0.7 * rng.normal(size=(5, 7))
+    man = mf.ZeroLossManifold(net, X, mf.ZeroLossManifold(net, X, np.zeros(3)).predict(theta))
+    found = mf.flattest_point(man, theta)
+    assert (found.success, found.attained, found.status) == (True, True, 0)
+    assert "zero to rounding" in found.message
+    assert np.linalg.norm(found.x) < 2.0 * np.linalg.norm(theta)
+    assert found.fun == pytest.approx(mf.sharpness_flow(man, theta).sharpness[-1], rel=1e-12)

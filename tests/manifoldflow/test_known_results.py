@@ -65,14 +65,17 @@ def test_the_flow_ends_at_the_interpolator_of_least_weighted_l1_norm(seed, signe
 
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_flow_finds_five_ones_and_says_that_it_leaves_the_manifold(seed, signed):
+def test_the_flow_finds_five_ones_at_the_end_of_the_manifold(seed, signed):
     X, y, w = regression(seed, signed, sparse=True)
     man = mf.ZeroLossManifold(mf.DiagonalLinearNetwork(signed), X, y)
     end = mf.sharpness_flow(man, man.random_point(rng=seed))
     np.testing.assert_allclose(least_weighted_l1(X, y, (X**2).mean(axis=0), signed)[0], w, atol=1e-7)
-    # J J^T has rank 5 in the limit; its other eigenvalues fall like the features that die out.
-    assert (end.status, end.success) == ("singular", False)
-    assert "fewer features than there are samples" in end.message
+    # J J^T has rank 5 in the limit; its other eigenvalues fall like the features that die out. With signs they may
+    # reach rounding while u_j v_j of a feature in use has still to fall: w is right then, and F above its bound.
+    missing = end.sharpness[-1] / mf.flattest_point(man).lower_bound - 1.0
+    assert missing < (1e-6 if signed else 1e-9)
+    assert (end.status, end.success) == (("limit", True) if missing <= 1e-8 else ("singular", False))
+    assert "fewer features are in use than there are samples" in end.message or missing > 1e-8
     assert end.condition > 1e13
     np.testing.assert_allclose(weights_of(end.theta[-1]), w, atol=1e-9)
 

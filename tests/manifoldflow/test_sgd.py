@@ -195,6 +195,29 @@ def test_the_result_is_immutable(cubic):
     assert writable == []
 
 
+def test_a_run_says_what_made_it(cubic):
+    run = lambda rng, **options: mf.label_noise_sgd(  # noqa: E731
+        cubic.network, cubic.X, cubic.y, cubic.theta, step_size=1e-5, n_steps=4, rng=rng, **options
+    )
+    noise = mf.LabelNoise("gaussian", std=0.25)
+    found = run(3, batch_size="full", momentum=0.5, schedule="linear", noise=noise, n_runs=2).options
+    wanted = {"seed": 3, "batch_size": "full", "momentum": 0.5, "schedule": "linear", "n_steps": 4, "n_runs": 2}
+    wanted |= {"noise": "gaussian", "noise_std": 0.25, "sampling": "replacement", "unit_function": "z**3 + z"}
+    assert wanted.items() <= found.items()
+    with pytest.raises(TypeError):
+        found["seed"] = 4
+    # A generator that has had children gives other streams than its seed: the words say so, and give the run again.
+    parent = np.random.default_rng(3)
+    parent.spawn(2)
+    second = run(parent)
+    assert second.options["seed"].startswith("SeedSequence(")
+    again = np.random.SeedSequence(3, n_children_spawned=2)
+    assert "entropy=3" in second.options["seed"]
+    assert "n_children_spawned=2" in second.options["seed"]
+    np.testing.assert_array_equal(run(again).theta, second.theta)
+    assert np.abs(run(3).theta - second.theta).max() > 0.0
+
+
 @pytest.mark.parametrize("kind", NOISES[:3])
 def test_noise_has_mean_zero_and_its_standard_deviation(kind):
     # From M one full-batch step moves by 2 eta J^T xi, so J+ reads off the noise: 300 runs of 3 samples.

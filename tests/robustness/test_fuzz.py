@@ -103,6 +103,9 @@ LONG = {
     "complex": "z*sqrt(-1)",
     "logarithm of nought": "z + log(0)",
     "overflow": "z*exp(exp(exp(exp(9))))",
+    "constants that SymPy cannot compare": "z + atan(tan(1e300))",
+    "constants that SymPy cannot factor": "z + cosh(asinh(5e-301))",
+    "the same as a power": "z + (1 + 5e-301*5e-301)**0.5",
 }
 
 

@@ -20,6 +20,7 @@ from verification.errors import WorkerError
 from .database import Database
 from .description import Campaign
 from .executors import Pool, pool_of
+from .measures import unit_of
 from .standing import Standing
 from .task import Task, shared
 from .work import compile_unit, failure, installed_version, perform
@@ -103,10 +104,9 @@ def _silent(standing: Standing) -> None:
 
 def _prepare(pool: Pool, campaign: Campaign) -> None:
     """Have everything compiled once, where workers would each compile all of it; see that they are of this version."""
-    cases = [task.options for task in campaign.tasks if task.kind != "call"]
-    units = dict.fromkeys((case["activation"], case.get("own")) for case in cases if "activation" in case)
+    cases = [task for task in campaign.tasks if task.kind != "call"]
     jobs: list[tuple[Any, ...]] = [(compile_part, part) for part in PARTS if cases]
-    jobs += [(compile_unit, *unit) for unit in units]
+    jobs += [(compile_unit, unit) for unit in dict.fromkeys(map(unit_of, cases)) if unit is not None]
     try:
         for future in [pool.submit(*job) for job in jobs]:
             future.result()

@@ -10,6 +10,7 @@ import numpy as np
 
 import manifoldflow as mf
 from manifoldflow.checkpoint import content_hash
+from manifoldflow.errors import ManifoldflowError
 from manifoldflow.sgd import stable_step_size
 from verification.cases import make_case
 from verification.evidence import Evidence
@@ -42,6 +43,15 @@ def _case(task: Task) -> Case:
         task.data, given.get("activation"), given.get("width"), given["seed"], own,
         _weights(given.get("output_weights")), given.get("network", "two-layer"),
     )  # fmt: skip
+
+
+def unit_of(task: Task) -> mf.UnitFunction | None:
+    """The unit function of a task's network, whichever that is; None where the task will say why there is none."""
+    try:
+        case = _case(task)
+        return case.network(case).unit
+    except ManifoldflowError:
+        return None
 
 
 def _weights(text: str | None) -> tuple[float, ...] | str | None:

@@ -16,6 +16,7 @@ import numpy as np
 
 import manifoldflow as mf
 from manifoldflow import __version__
+from manifoldflow.codegen import load_kernel
 from manifoldflow.errors import ManifoldflowError
 from manifoldflow.reproducible import reproducible
 
@@ -44,15 +45,13 @@ def installed_version() -> str:
     return __version__
 
 
-def compile_unit(formula: str, own: str | None = None) -> None:
-    """Have the kernels of an activation compiled, with own parameters between commas; they go to the cache on disk.
+def compile_unit(unit: mf.UnitFunction) -> None:
+    """Have the kernels of a unit compiled; they go to the cache on disk.
 
-    >>> compile_unit("z**3 + z")
+    >>> compile_unit(mf.UnitFunction("z**3 + z"))
     """
-    data = mf.datasets.synthetic(n=2, d=3)
-    names = tuple(own.split(",")) if own else ()
     with suppress(ManifoldflowError):  # a task will say it
-        mf.ZeroLossManifold(mf.TwoLayerNetwork(mf.UnitFunction(formula, own=names), width=2), data.X, data.y)
+        load_kernel(unit)
 
 
 @reproducible

@@ -64,7 +64,7 @@ def flow(
     lines = [f"{case.name}: {solution.message}", "", *align([header, *_rows(evidence)], set(range(len(header))))]
     failing = evidence.constants.failing if evidence.is_plain else ()
     if failing:
-        lines += ["", f"{', '.join(failing)} fail here: see `manifoldflow inspect` for what does not apply."]
+        lines += ["", f"Not met here: {', '.join(failing)}. `manifoldflow inspect` says what does not apply."]
     if out is not None:
         lines += ["", *(f"wrote {path}" for path in _write(evidence, out))]
     return "\n".join(lines), numbers

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from manifoldflow.certificates import Certificate, ConstantsEnclosure, Enclosure
+from manifoldflow.certificates import Certificate, ConstantsEnclosure, Enclosure, exact_zero_loss_point
 from verification.errors import NotStatedError
 from verification.evidence import Evidence
 from verification.records import Case, Hypothesis, Statement
@@ -30,7 +30,7 @@ def inspect(case: Case) -> tuple[str, dict[str, Any]]:
     examined = {statement.id: _examined(statement, evidence) for statement in STATEMENTS}
     found = evidence.survey if evidence.is_plain else None
     enclosures = _constants(found.constants) if found else {}
-    certificates = found.certificates if found else ()
+    certificates = found.certificates if found else (_exact_point(evidence),)
     known = {item["name"]: item for items in examined.values() for item in items if item["problem"] == ""}
     numbers = {
         "case": case.name,
@@ -47,6 +47,11 @@ def _before_the_flow(case: Case) -> Evidence:
     evidence = Evidence(case)
     Z = evidence.manifold.preactivations(evidence.start)
     return evidence.replaced(seen=(float(Z.min()), float(Z.max())))
+
+
+def _exact_point(evidence: Evidence) -> Certificate:
+    """The one certificate that units of any form have."""
+    return exact_zero_loss_point(evidence.manifold, evidence.start).certificate
 
 
 def _examined(statement: Statement, evidence: Evidence) -> list[dict[str, Any]]:
@@ -133,7 +138,7 @@ def _text(
 
 def _proved(enclosures: dict[str, Enclosure], certificates: tuple[Certificate, ...]) -> list[str]:
     if not enclosures:
-        return ["", "Constants and certificates are about units a*phi(z); this unit is of another form."]
+        return ["", "The constants are about units a*phi(z); this unit is of another form."]
     title = f"Constants of the flow from the start, proved to lie between these numbers ({certificates[0].arithmetic}):"
     return _titled(title, [(name, value.within(_DIGITS)) for name, value in enclosures.items()])
 

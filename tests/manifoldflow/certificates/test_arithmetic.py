@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+import sympy
 
 from derivations import UnitFunction
 from manifoldflow.certificates import arithmetic as module
@@ -26,6 +27,23 @@ def test_programs_are_enclosed(formula, arithmetic):
         for z in (lo[k], hi[k], np.clip(0.3 * lo[k] + 0.7 * hi[k], lo[k], hi[k])):
             for name, value in at_digits(program, z, 120).items():
                 assert encloses(found[name].lo[k], found[name].hi[k], value), (formula, name, lo[k], hi[k], z)
+
+
+def test_own_parameters_and_coefficients_are_inputs_too(arithmetic):
+    rng = np.random.default_rng(6)
+    unit = UnitFunction("c*tanh(b*z)*a**2 + c**2", own=("c", "b"))
+    z, a, c, b = (np.sort(rng.normal(size=(*shape, 2)), axis=-1) for shape in ((4, 3), (4, 3), (4, 1), (4, 1)))
+    others = {name: Interval(part[..., 0], part[..., 1]) for name, part in (("a", a), ("c", c), ("b", b))}
+    found = arithmetic.enclose(quantities.output_and_slopes(unit), Interval(z[..., 0], z[..., 1]), others)
+    slopes = [unit.psi.diff(variable) for variable in (unit.z, *unit.c)]
+    for share in (0.0, 0.4, 1.0):
+        at = [part[..., 0] + share * (part[..., 1] - part[..., 0]) for part in (z, a, c, b)]
+        for name, expression in zip(("psi", "0", "1", "2"), (unit.psi, *slopes), strict=True):
+            value = sympy.lambdify([unit.z, unit.a, *unit.c], expression)(*at)
+            assert found[name].lo.shape == (4, 3)
+            assert (found[name].lo <= value + 1e-14).all()
+            assert (value - 1e-14 <= found[name].hi).all()
+    assert (found["psi"].hi - found["psi"].lo).max() > 1e-3
 
 
 @pytest.mark.parametrize(("formula", "low", "high"), [

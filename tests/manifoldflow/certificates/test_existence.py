@@ -88,6 +88,58 @@ def test_bad_input():
         exact_zero_loss_point(case.man, case.theta, radius=-1.0)
     with pytest.raises(InputError, match="theta must have shape"):
         exact_zero_loss_point(case.man, case.theta[:2])
-    trained = problem("trained")
-    with pytest.raises(InputError, match=r"units a\*phi\(z\)"):
-        exact_zero_loss_point(trained.man, trained.theta)
+
+
+# --- units of any form ----------------------------------------------------------------------------
+
+OWN = [
+    ("c*tanh(b*z)", ("c", "b")),
+    ("(z + b)**3 + z + b", ("b",)),
+    ("c*log(1 + exp(z))", ("c",)),
+    ("a*c*tanh(z) + a**2*c", ("c",)),
+    ("c*exp(-(z - b)**2/2) + e*z", ("c", "b", "e")),
+]
+
+
+@pytest.mark.parametrize(("formula", "own"), OWN)
+def test_units_with_own_parameters_more_samples_than_columns(formula, own):
+    rng = np.random.default_rng(3)
+    net = mf.TwoLayerNetwork(mf.UnitFunction(formula, own=own), 6, [1.0, 1.0, -1.0, 2.0, 1.0, 0.5])
+    X, theta = rng.normal(size=(5, 3)), rng.normal(size=(6, 3 + len(own)))
+    man = mf.ZeroLossManifold(net, X, mf.ZeroLossManifold(net, X, np.zeros(5)).predict(theta))
+    found = exact_zero_loss_point(man, theta)
+    assert found.certificate.proved
+    assert found.radius < 1e-12
+    off = theta + 1e-3 * rng.normal(size=theta.shape)
+    distance = np.linalg.norm(off - man.nearest_point(off))
+    found = exact_zero_loss_point(man, off)
+    assert distance * (1.0 - 1e-9) <= found.radius <= distance * (1.0 + 1e-3)
+    assert not exact_zero_loss_point(man, off, radius=0.999 * distance).certificate.proved
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_diagonal_linear_networks(signed):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(10, 40))
+    man = mf.ZeroLossManifold(mf.DiagonalLinearNetwork(signed), X, X @ rng.uniform(size=40))
+    found = exact_zero_loss_point(man, man.random_point(rng=0))
+    assert found.certificate.proved
+    assert found.radius < 1e-12
+    singular = exact_zero_loss_point(man, np.zeros(man.shape))
+    assert "singular" in singular.certificate.reason
+
+
+@pytest.mark.parametrize("gap", [2.0**-30, 2.0**-10, 0.0625])
+def test_the_distance_to_a_hyperbola_is_found(gap):
+    # f = c z = 1: from (1 + gap, 1 + gap) the nearest point is (1, 1).
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z", width=1, output_weights="trained"), np.eye(1), [1.0])
+    found = exact_zero_loss_point(man, [[1.0 + gap, 1.0 + gap]])
+    distance = np.sqrt(2.0) * gap
+    assert distance * (1.0 - 1e-15) <= found.radius <= distance * (1.0 + 1e-6) + 1e-13
+
+
+def test_no_point_is_claimed_where_own_parameters_cannot_reach_the_label():
+    # b^2 + 1 is never 0.5; J is regular at b = 2.
+    net = mf.TwoLayerNetwork(mf.UnitFunction("b**2 + 1 + 0.01*z", own=("b",)), width=1)
+    man = mf.ZeroLossManifold(net, np.eye(1), [0.5])
+    assert not exact_zero_loss_point(man, [[0.0, 2.0]], radius=1.0).certificate.proved

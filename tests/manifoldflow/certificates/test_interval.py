@@ -124,6 +124,8 @@ def test_sums_along_axes_and_choices():
         exact = [sum(map(Fraction, row.tolist())) for row in (X.T if axis == 0 else X)]
         assert all(contains(found[k], value) for k, value in enumerate(exact))
     assert contains(Interval(X).sum(), sum(map(Fraction, X.ravel().tolist())))
+    nothing = Interval(X[:, :0]).sum(axis=1)
+    assert nothing.lo.tolist() == nothing.hi.tolist() == [0.0] * len(X)
     both = where(np.array([True, False]), Interval(np.zeros(2)), Interval(np.ones(2)))
     assert stack([both, both]).lo.tolist() == [[0.0, 1.0], [0.0, 1.0]]
 

@@ -61,6 +61,8 @@ def test_sgd_runs(run):
     np.testing.assert_array_equal(found["recorded_sharpness"].sel(step=20), run.history["sharpness"][1])
     np.testing.assert_array_equal(found["flow_time"], run.flow_times)
     assert found.attrs["step_size"] == 1e-5
+    wanted = {"noise": "rademacher", "noise_std": 1.0, "batch_size": 1, "n_runs": 3, "unit_function": "c*(z**3 + z)"}
+    assert wanted.items() <= run.options.items() <= interop.to_xarray(run).attrs.items()
     frame = interop.to_pandas(run)
     assert frame.index.names == ["step", "run"]
     assert list(frame.columns) == ["flow_time", "sharpness_flow_time", "loss", "sharpness"]
@@ -83,9 +85,12 @@ def test_flattest_points():
     found = interop.to_xarray(best, SEED)
     np.testing.assert_array_equal(found["x"], best.x)
     assert found.attrs["fun"] == best.fun
+    assert found.attrs["condition"] == best.condition
     both = pd.concat([interop.to_pandas(best), interop.to_pandas(mf.flattest_point(problem("cubic").man))])
     assert both["fun"].tolist()[0] == best.fun
     assert both["is_global"].tolist() == [False, True]
+    assert both["evidence"].tolist()[1] == "grid"
+    assert pd.isna(both["evidence"].tolist()[0])
     assert np.isnan(both["smallest_curvature"].tolist()[1])
 
 
