@@ -15,7 +15,7 @@ from ..codegen.program import Instruction, Program
 from ..errors import CertificateError
 from ..validation import one_of, positive_integer
 from .elementary import CONSTANTS, FUNCTIONS, power
-from .interval import INF, WHOLE, Interval, check_machine, down, exactly, up, where
+from .interval import INF, WHOLE, Interval, Mask, check_machine, down, exactly, up, where
 
 ARITHMETICS = ("float64", "arb")
 
@@ -30,7 +30,11 @@ class Arithmetic(ABC):
 
     @abstractmethod
     def enclose(self, program: Program, z: Interval) -> dict[str, Interval]:
-        """Intervals that contain every output for every z, in the shape of z; the whole line where one is undefined."""
+        """Intervals that contain every output for every z, in the shape of z.
+
+        The whole line where any step of the program is undefined, even one that a later step bounds, as in atan(1/z):
+        finite outputs show that the function that the program holds is smooth there.
+        """
 
 
 class Float64Intervals(Arithmetic):
@@ -51,10 +55,12 @@ class Float64Intervals(Arithmetic):
         """Intervals that contain every output for every z."""
         check_machine()
         known: list[Interval] = []
+        lost = np.zeros(z.lo.shape, dtype=bool)
         with np.errstate(all="ignore"):
             for instruction in program.instructions:
                 known.append(_apply(instruction, known, z, program))
-            return {name: _shaped(known[k], z) for name, k in program.outputs}
+                lost = lost | _is_lost(known[-1], instruction.operation)
+            return {name: where(lost, WHOLE, known[k]) for name, k in program.outputs}
 
 
 def _apply(instruction: Instruction, known: list[Interval], z: Interval, program: Program) -> Interval:
@@ -95,10 +101,13 @@ def _constant(payload: str | Fraction | None) -> Interval:
     return exactly(payload) if isinstance(payload, Fraction) else CONSTANTS[str(payload)]
 
 
-def _shaped(value: Interval, z: Interval) -> Interval:
-    """In the shape of z, and nothing known where the arithmetic broke down."""
-    lo, hi = (np.broadcast_to(end, z.lo.shape) for end in (value.lo, value.hi))
-    return where(np.isnan(lo) | np.isnan(hi), WHOLE, Interval(lo, hi))
+_PARTIAL = {"div", "pow", "sqrt", "log", "tan"}  # operations that are not defined everywhere
+
+
+def _is_lost(value: Interval, operation: str) -> Mask:
+    """Where an operation is not defined, whose result is then the whole line, or the arithmetic broke down."""
+    nothing = np.isnan(value.lo) | np.isnan(value.hi)
+    return nothing | ((value.lo == -INF) & (value.hi == INF)) if operation in _PARTIAL else nothing
 
 
 def _unknown(operation: str) -> CertificateError:
@@ -145,6 +154,8 @@ class ArbBalls(Arithmetic):
         known: list[Any] = []
         for instruction in program.instructions:
             known.append(self._apply(instruction, known, z, program))
+        if z.is_finite() and not all(ball.is_finite() for ball in known):
+            return [(-INF, INF) for _ in program.outputs]
         return [_rounded_out(known[k]) for _, k in program.outputs]
 
     def _apply(self, instruction: Instruction, known: list[Any], z: Any, program: Program) -> Any:

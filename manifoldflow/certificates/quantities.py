@@ -2,7 +2,8 @@
 
 Each comes from the unit's formula by SymPy, with its own derivative next to it, which mean value forms need. The
 programs are those of the kernels' code generator, checked against the expressions at 50 digits, but with powers left
-whole: an interval's square is not its product with itself.
+whole: an interval's square is not its product with itself. Each holds phi itself too, because a derivative can be
+defined where phi is not: that of atan(tan(z)) is 1 across the jumps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..errors import CertificateError, InputError
 
 @dataclass(frozen=True)
 class Quantity:
-    """A function of z: what messages call it, and a program with the outputs `value` and `slope`."""
+    """A function of z: what messages call it, and a program with the outputs `value`, `slope` and `phi`."""
 
     name: str
     program: Program
@@ -49,7 +50,7 @@ def derivative(unit: UnitFunction, order: int) -> Quantity:
     slope <- %8
     """
     name = f"phi^({order})" if order > 3 else "phi" + order * "'"
-    return Quantity(name, _program({"value": _phi(unit, order), "slope": _phi(unit, order + 1)}))
+    return quantity(unit, name, _phi(unit, order), _phi(unit, order + 1))
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +77,12 @@ def derivatives(unit: UnitFunction, highest: int) -> Program:
 
 def _quotient(unit: UnitFunction, name: str, value: Expr) -> Quantity:
     value = exposed(value)
-    return Quantity(name, _program({"value": value, "slope": exposed(value.diff(unit.z))}))
+    return quantity(unit, name, value, exposed(value.diff(unit.z)))
+
+
+def quantity(unit: UnitFunction, name: str, value: Expr, slope: Expr) -> Quantity:
+    """A function made of phi's derivatives, with its own derivative."""
+    return Quantity(name, _program({"value": value, "slope": slope, "phi": _phi(unit, 0)}))
 
 
 def _phi(unit: UnitFunction, order: int) -> Expr:

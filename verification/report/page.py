@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape as _escape
 
-from verification.records import STATUSES, CaseReport, Status
+from verification.records import STATUSES, CaseReport, Status, Verdict
 from verification.results import VerificationReport, versions
 from verification.statements import STATEMENTS
 from verification.tables import number, positive
@@ -44,8 +44,9 @@ def _glance(report: VerificationReport) -> str:
     return (
         '<section><h2>At a glance</h2><div class="wide"><table class="summary"><thead><tr><th scope="col">statement</th>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        "<p class=\"note\"><i>holds</i>: every assumption is met and every number is within its tolerance, which is evidence "
-        "at the points tried; what is proved says <i>proved</i>. <i>does not apply</i>: an assumption is not met, or the "
+        "<p class=\"note\"><i>holds</i>: every assumption is met, by proof unless the cell says otherwise, and every number is "
+        "within its tolerance, which is evidence at the points tried. <i>inconclusive</i>: a number was not reached, or "
+        "its error or tolerance is too large to decide. <i>does not apply</i>: an assumption is not met, or the "
         "statement is about other cases.</p></section>"
     )
 
@@ -55,8 +56,13 @@ def _glance_row(report: VerificationReport, name: str) -> str:
     cells = [f'<th scope="row"><a href="#{name}">{name}</a> {escape(title)}</th>']
     for k, case in enumerate(report.cases):
         found = [verdict for verdict in case.verdicts if verdict.statement == name]
-        cells.append(f'<td><a href="#case-{k}-{name}">{badge(found[0].status)}</a></td>' if found else "<td></td>")
+        cells.append(f"<td>{_glance_cell(found[0], f'case-{k}-{name}')}</td>" if found else "<td></td>")
     return "".join(cells)
+
+
+def _glance_cell(verdict: Verdict, anchor: str) -> str:
+    unproved = f" <small>{', '.join(verdict.unproved)} not proved</small>" if verdict.status == "holds" else ""
+    return f'<a href="#{anchor}">{badge(verdict.status)}</a>{unproved if verdict.unproved else ""}'
 
 
 # --- the cases ------------------------------------------------------------------------------------

@@ -9,9 +9,7 @@ from derivations import UnitFunction
 from manifoldflow.certificates.arithmetic import Float64Intervals
 from manifoldflow.certificates.barriers import barrier
 from manifoldflow.certificates.extrema import maximum_size, minimum
-from manifoldflow.certificates.quantities import Quantity, derivative, ratio, tilt
-from manifoldflow.codegen.lower import lower
-from manifoldflow.codegen.passes import check_program, drop_unused
+from manifoldflow.certificates.quantities import Quantity, derivative, quantity, ratio, tilt
 from manifoldflow.errors import CertificateError
 
 from . import extrema as fast
@@ -61,7 +59,4 @@ def product(unit: UnitFunction) -> Quantity:
     """phi' phi''', whose infimum is at least rho1 rho2."""
     first, third = (unit.phi.diff(unit.z, order) for order in (1, 3))  # type: ignore[union-attr]
     value = first * third
-    expressions = {"value": value, "slope": value.diff(unit.z)}
-    program = drop_unused(lower(expressions))
-    check_program(program, expressions, "lower")
-    return Quantity("phi' phi'''", program)
+    return quantity(unit, "phi' phi'''", value, value.diff(unit.z))
