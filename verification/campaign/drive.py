@@ -80,7 +80,7 @@ def run(
             with pool_of(executor, min(processes, len(driver.waiting)), window) as pool:
                 driver.report()
                 if executor is not None or processes > 0:
-                    _prepare(pool, campaign)
+                    _prepare(pool, campaign, attempts)
                 driver.work(pool)
         except KeyboardInterrupt:
             return driver.recounted(interrupted=True)
@@ -101,22 +101,31 @@ def _silent(standing: Standing) -> None:
     del standing
 
 
-def _prepare(pool: Pool, campaign: Campaign) -> None:
+def _prepare(pool: Pool, campaign: Campaign, attempts: int) -> None:
     """Have everything compiled once, where workers would each compile all of it; see that they are of this version."""
     cases = [task.options for task in campaign.tasks if task.kind != "call"]
     units = dict.fromkeys((case["activation"], case.get("own")) for case in cases if "activation" in case)
     jobs: list[tuple[Any, ...]] = [(compile_part, part) for part in PARTS if cases]
     jobs += [(compile_unit, *unit) for unit in units]
+    version = _prepared(pool, jobs, attempts)
+    if version != __version__:
+        raise WorkerError(f"A worker has version {version} of manifoldflow, this is {__version__}. Install one.")
+
+
+def _prepared(pool: Pool, jobs: Sequence[tuple[Any, ...]], attempts: int) -> str:
+    """The workers' version, once the jobs are done; where a worker dies meanwhile, again."""
     try:
         for future in [pool.submit(*job) for job in jobs]:
             future.result()
-        version = pool.submit(installed_version).result()
+        return str(pool.submit(installed_version).result())
     except (BrokenExecutor, ImportError, CancelledError) as error:
+        if isinstance(error, BrokenExecutor) and attempts > 1:
+            pool.rebuild()
+            return _prepared(pool, jobs, attempts - 1)
         raise WorkerError(
-            f"The workers cannot load manifoldflow ({type(error).__name__}: {error}). Install the same version there."
+            f"The workers die, or cannot load manifoldflow ({type(error).__name__}: {error}). Install the same version "
+            "there, and see that there is memory."
         ) from error
-    if version != __version__:
-        raise WorkerError(f"A worker has version {version} of manifoldflow, this is {__version__}. Install one.")
 
 
 class _Driver:

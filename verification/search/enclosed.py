@@ -27,11 +27,13 @@ def constants(instance: Instance, point: Geometry, Z: Array) -> tuple[Ends, Ends
 
     Raises `CertificateError` where they cannot be enclosed.
     """
-    stated = _enclosed(instance, Z, stated_slope(point))
-    return stated, _enclosed(instance, Z, sharp_slope(point, stated[0].rho1))
+    # An infimum is at most the value at a feature, which decides where an inequality is attained.
+    reached = fast.Extrema(*fast.quantities(point.table).reshape(5, -1).min(axis=1))
+    stated = _enclosed(instance, Z, stated_slope(point), reached)
+    return stated, _enclosed(instance, Z, sharp_slope(point, stated[0].rho1), reached)
 
 
-def _enclosed(instance: Instance, Z: Array, slope: mpmath.mpf) -> Ends:
+def _enclosed(instance: Instance, Z: Array, slope: mpmath.mpf, reached: fast.Extrema) -> Ends:
     unit, arithmetic = instance.family.unit(instance.values), Float64Intervals()
     limit = float(np.nextafter(float(slope), np.inf))
     seen = fast.interval(instance.family, instance.values, Z, limit)
@@ -40,7 +42,9 @@ def _enclosed(instance: Instance, Z: Array, slope: mpmath.mpf) -> Ends:
     ends = [barrier(unit, start, end, limit, arithmetic) for start, end in zip((Z.min(), Z.max()), seen, strict=True)]
     if ends[0] is None or ends[1] is None:
         raise CertificateError(f"No point on both sides was found where phi' > {limit!r} is proved (S7).")
-    return _infima(unit, min(ends[0], float(Z.min())), max(ends[1], float(Z.max())), arithmetic)
+    low, high = min(ends[0], np.nextafter(Z.min(), -np.inf)), max(ends[1], np.nextafter(Z.max(), np.inf))
+    least, most = _infima(unit, float(low), float(high), arithmetic)
+    return least, fast.Extrema(*(min(getattr(most, name), value) for name, value in vars(reached).items()))
 
 
 def _infima(unit: UnitFunction, low: float, high: float, arithmetic: Float64Intervals) -> Ends:

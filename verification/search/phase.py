@@ -28,11 +28,11 @@ from .family import Array, Family
 from .geometry import Geometry, geometry, spectrum
 from .patterns import REACH, pattern_counts
 
-UNITS = 4
+UNITS, RANDOM = 4, 6
 TIME, STATIONARY, ALIKE = 1e3, 1e-7, 1e-3
 KINDS = ("minimum", "maximum", "undecided", "none")
-ENDS = ("rank one", "disagreeing", "moving", "none")
-_X = np.ones((1, 1))
+ENDS = ("disagreeing", "moving", "rank one", "none")
+"""Where a flow ends; of several flows the first of these words counts that is true of one."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ DIAGRAMS: tuple[Diagram, ...] = (
 @dataclass(frozen=True, eq=False)
 class Row:
     """Everything at one coefficient: for each y/m the kind of the rank-one point with the Hessian's two ends, where the
-    flows from beside it and from a random point end, the number of disagreeing critical points; and the thresholds.
+    flows from beside it and from `RANDOM` random points end, the number of disagreeing critical points; and the
+    thresholds.
     """
 
     coefficient: float
@@ -97,7 +98,7 @@ class Found:
 
     @property
     def bistable(self) -> list[tuple[float, float]]:
-        """(coefficient, y/m) where the rank-one point is a minimum and the flow from a random point ends elsewhere."""
+        """(coefficient, y/m) where the rank-one point is a minimum and a flow from a random point ends elsewhere."""
         return [(row.coefficient, float(label)) for row in self.rows
                 for kind, end, label in zip(row.kinds, row.random, self.labels, strict=True)
                 if kind == "minimum" and end == "disagreeing"]  # fmt: skip
@@ -111,7 +112,7 @@ class Found:
         lines = [f"{self.diagram.text}, {window}, m = {UNITS}, n = 1, seed {self.seed}"]
         lines.append("rank-one point: " + _counted(kinds, KINDS))
         for kind in KINDS[:2]:
-            for what, name in (("beside it", "nearby"), ("a random point", "random")):
+            for what, name in (("beside it", "nearby"), ("random points", "random")):
                 ends = [end for row in self.rows for k, end in enumerate(getattr(row, name)) if row.kinds[k] == kind]
                 lines.append(f"  where it is a {kind}, flows from {what} end: {_counted(ends, ENDS)}")
         lines.append(f"bistable, a minimum and a flow that ends elsewhere: {len(self.bistable)}")
@@ -124,9 +125,9 @@ class Found:
     @property
     def numbers(self) -> dict[str, Any]:
         """Everything as plain data."""
-        return {"family": self.diagram.text, "units": UNITS, "seed": self.seed, "time": TIME, "reach": REACH,
-                "labels": self.labels, "rows": [vars(row) for row in self.rows], "consistent": self.consistent,
-                "bistable": self.bistable, "versions": versions()}  # fmt: skip
+        return {"family": self.diagram.text, "units": UNITS, "random_starts": RANDOM, "seed": self.seed, "time": TIME,
+                "reach": REACH, "labels": self.labels, "rows": [vars(row) for row in self.rows],
+                "consistent": self.consistent, "bistable": self.bistable, "versions": versions()}  # fmt: skip
 
 
 def _counted(values: Sequence[str], words: Sequence[str]) -> str:
@@ -179,10 +180,9 @@ def _row(chosen: Diagram, labels: Array, seed: int, coefficient: float) -> Row:
     ends = [(np.nan, np.nan) if x is None else _curvature(family, values, x) for x in z]
     # The stream depends on the seed and the place only, whatever the number of processes.
     streams = [np.random.default_rng([seed, k, round(1e9 * float(coefficient))]) for k in range(labels.size)]
-    pairs = list(zip(z, streams, strict=True))
-    nearby = tuple("none" if x is None else _end(family, values, _beside(x, rng)) for x, rng in pairs)
-    random = tuple("none" if x is None else _end(family, values, _random(family, values, UNITS * label, rng))
-                   for (x, rng), label in zip(pairs, labels, strict=True))  # fmt: skip
+    flows = [("none", "none") if x is None else _flows(family, values, x, UNITS * label, rng)
+             for x, label, rng in zip(z, labels, streams, strict=True)]  # fmt: skip
+    nearby, random = zip(*flows, strict=True)
     found = stability_thresholds(family.unit(values))
     counts = pattern_counts(family, values, UNITS * labels, UNITS)
     smallest, largest = np.array(ends).T
@@ -206,7 +206,9 @@ def _rank_one(family: Family, values: tuple[float, ...], label: float) -> float 
 
 
 def _point(family: Family, values: tuple[float, ...], Z: Array) -> Geometry:
-    return geometry(_X, np.ones(Z.size), family.table(Z.reshape(-1, 1), values))
+    """Problems of one sample with |x| = 1 side by side, their features Z (m,) or (m, k): G = I keeps them apart."""
+    Z = Z.reshape(len(Z), -1)
+    return geometry(np.eye(Z.shape[1]), np.ones(len(Z)), family.table(Z, values))
 
 
 def _curvature(family: Family, values: tuple[float, ...], z: float) -> tuple[float, float]:
@@ -241,23 +243,41 @@ def _random(family: Family, values: tuple[float, ...], y: float, rng: np.random.
     return None
 
 
-def _end(family: Family, values: tuple[float, ...], start: Array | None) -> str:
-    """Where the flow ends: at rank one, at disagreeing units, or it still moves at time `TIME`."""
-    if start is None:
-        return "none"
+def _flows(
+    family: Family, values: tuple[float, ...], z: float, y: float, rng: np.random.Generator
+) -> tuple[str, str]:  # fmt: skip
+    """Where the flow from beside the rank-one point ends, and those from random points."""
+    starts = [_random(family, values, y, rng) for _ in range(RANDOM)]
+    nearby, *others = _ends(family, values, [_beside(z, rng), *(Z for Z in starts if Z is not None)])
+    return nearby, next((word for word in ENDS if word in others), "none")
+
+
+def _ends(family: Family, values: tuple[float, ...], starts: Sequence[Array]) -> list[str]:
+    """Where each flow ends: at rank one, at disagreeing units, or it still moves at time `TIME`; one integration."""
+    shape = len(starts), UNITS
+
+    def gradient(Z: Array) -> Array:
+        return _point(family, values, Z.reshape(shape).T).C.T
 
     def field(t: float, Z: Array) -> Array:
-        return -_point(family, values, Z).C[:, 0]
+        return -gradient(Z).ravel()
 
     def stationary(t: float, Z: Array) -> float:
-        return float(_point(family, values, Z).gradient_norm) - STATIONARY
+        return float(np.linalg.norm(gradient(Z), axis=1).max()) - STATIONARY
 
     stationary.terminal = True  # type: ignore[attr-defined]
-    found = solve_ivp(field, (0.0, TIME), start, method="LSODA", rtol=1e-7, atol=1e-9, events=stationary)
-    Z = found.y[:, -1]
+    band = UNITS - 1  # the flows do not know of each other
+    found = solve_ivp(field, (0.0, TIME), np.concatenate(starts), method="LSODA", rtol=1e-7, atol=1e-9,
+                      events=stationary, lband=band, uband=band)  # fmt: skip
+    last = found.y[:, -1]
+    speeds = np.linalg.norm(gradient(last), axis=1)
+    return [_word(Z, speed) for Z, speed in zip(last.reshape(shape), speeds, strict=True)]
+
+
+def _word(Z: Array, speed: float) -> str:
     if float(np.ptp(Z)) < ALIKE * (1.0 + float(np.abs(Z).max())):
         return "rank one"
-    return "disagreeing" if found.status == 1 else "moving"
+    return "disagreeing" if speed < 2.0 * STATIONARY else "moving"
 
 
 def write(found: Found, folder: Path) -> Path:

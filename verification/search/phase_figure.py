@@ -14,7 +14,7 @@ from matplotlib.path import Path
 
 from verification.report.svg import SETTINGS
 
-from .phase import Found
+from .phase import RANDOM, Found
 from .picture import dots, picture
 
 _KINDS = {"minimum": "#0072B2", "maximum": "#F0E442", "undecided": "#888888", "none": "#ffffff"}
@@ -34,7 +34,7 @@ def figure(found: Found) -> str:
         _panel(axes[0, 1], found, [[str(count) for count in row.patterns] for row in rows], _counts(found),
                "disagreeing critical points")  # fmt: skip
         _panel(axes[1, 0], found, [row.nearby for row in rows], _ENDS, "flow from beside the rank-one point")
-        _panel(axes[1, 1], found, [row.random for row in rows], _ENDS, "flow from a random point")
+        _panel(axes[1, 1], found, [row.random for row in rows], _ENDS, f"flows from {RANDOM} random points")
         for k in range(2):
             axes[1, k].set_xlabel("y/m")
             axes[k, 0].set_ylabel("e")

@@ -10,7 +10,7 @@ from scipy.optimize import fsolve
 from manifoldflow.errors import InputError
 from verification.search import Family
 from verification.search.patterns import pattern_counts
-from verification.search.phase import DIAGRAMS, Found, _point, diagram, write
+from verification.search.phase import DIAGRAMS, Found, _ends, _point, diagram, write
 
 S11 = {"tanh": 1 / np.sqrt(3), "arctan": np.pi / 6, "sigmoid": (3 + np.sqrt(3)) / 6, "softplus": np.log(2.0)}
 
@@ -69,6 +69,17 @@ def test_counts_of_critical_points_by_random_starts() -> None:
             assert float(_point(family, values, z).gradient_norm) < 1e-8
             kinds.add(tuple(np.round(np.sort(z), 6)))
     assert len(kinds) == pattern_counts(family, values, np.array([y]), m)[0] > 0
+
+
+def test_flows_side_by_side_end_as_alone() -> None:
+    family, values = Family.of("tanh(z) + e*z**3", {"e": (0.0, 1.0)}), (0.1,)
+    starts = [np.array([-1.0, 0.0, 0.5, 2.0]), np.array([0.3, 0.31, 0.3, 0.32]), np.array([3.0, -3.0, 3.0, -2.9])]
+    together = _point(family, values, np.array(starts).T)
+    for k, Z in enumerate(starts):
+        np.testing.assert_allclose(together.C[:, k], _point(family, values, Z).C[:, 0], rtol=1e-12, atol=1e-14)
+    words = _ends(family, values, starts)
+    assert words == [_ends(family, values, [Z])[0] for Z in starts]
+    assert {"rank one", "disagreeing"} & set(words)
 
 
 def test_processes_give_the_same(tmp_path: Path) -> None:

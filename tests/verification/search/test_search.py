@@ -7,13 +7,25 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from manifoldflow import cli
 from manifoldflow.certificates import enclose_constants
 from manifoldflow.errors import DataError
 from manifoldflow.manifold import ZeroLossManifold
 from manifoldflow.network import TwoLayerNetwork
-from verification.search import FAMILIES, INEQUALITIES, Effort, Family, Row, inequality_named, load, replay, run
+from verification.search import (
+    FAMILIES,
+    INEQUALITIES,
+    Effort,
+    Family,
+    Instance,
+    Row,
+    inequality_named,
+    load,
+    replay,
+    run,
+)
 from verification.search.driver import missed, table
 from verification.search.enclosed import constants
 from verification.search.geometry import geometry
@@ -106,6 +118,18 @@ def test_between_the_ends_nothing_is_decided() -> None:
     close = Replay(mpmath.mpf("0.99"), mpmath.mpf("1.01"), 1.0)
     assert close.verdict() == UNDECIDED
     assert Replay(mpmath.nan, mpmath.nan, 1.0, "no enclosure").verdict() == UNDECIDED
+
+
+@pytest.mark.parametrize("nu", [1.0, 0.3])
+def test_an_equality_is_no_refutation(nu: float) -> None:
+    """S7* with one unit at z = 0, where phi' = rho1: its two sides are the same number."""
+    family, exact = Family.of("z**3 + nu*z", {"nu": (0.1, 2.0)}), inequality_named("S7*")
+    flattest = np.full((2, 1), brentq(lambda z: 2.0 * (z**3 + nu * z) - 1.0 - nu, 0.0, 1.0))
+    theta = np.array([[1.0], [0.0]])
+    instance = Instance(exact, family, (nu,), np.ones((1, 1)), theta, np.ones(2), flattest, 1.0, 0)
+    assert replay(instance).verdict() == NOT_REFUTED
+    wrong = replace(exact, ratio=lambda x: exact.ratio(x) / (1 + mpmath.mpf("1e-12")))
+    assert replay(replace(instance, inequality=wrong)).verdict() == REFUTED
 
 
 def test_same_seed_same_numbers() -> None:
