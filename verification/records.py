@@ -168,7 +168,7 @@ class Verdict:
     @property
     def unproved(self) -> tuple[str, ...]:
         """Hypotheses that are met as far as a grid shows, and not proved."""
-        return _unproved(self.hypotheses)
+        return tuple(found.name for found in self.hypotheses if found.met and found.basis == "grid")
 
 
 @dataclass(frozen=True)
@@ -294,18 +294,16 @@ def _judge(checks: tuple[Check, ...], missing: tuple[Hypothesis, ...]) -> tuple[
     return "holds", "Every hypothesis is met and every check is within its tolerance."
 
 
-def _unproved(found: tuple[Hypothesis, ...]) -> tuple[str, ...]:
-    return tuple(hypothesis.name for hypothesis in found if hypothesis.met and hypothesis.basis == "grid")
-
-
 def _as_far_as_proved(status: Status, reason: str, found: tuple[Hypothesis, ...]) -> tuple[Status, str]:
-    """A statement fails only where its hypotheses are proved: a grid misses poles and narrow dips."""
-    unproved = ", ".join(_unproved(found))
-    if not unproved or status not in ("fails", "holds") or not all(hypothesis.met for hypothesis in found):
+    """A statement fails where its hypotheses are proved, or one is refuted: a grid misses poles and narrow dips."""
+    doubtful = ", ".join(hypothesis.name for hypothesis in found if hypothesis.basis == "grid")
+    missing = [hypothesis for hypothesis in found if not hypothesis.met]
+    if not doubtful or status not in ("fails", "holds") or any(hypothesis.basis != "grid" for hypothesis in missing):
         return status, reason
-    if status == "fails":
-        return "inconclusive", f"{reason} This is no counterexample: seen on a grid and not proved is {unproved}."
-    return status, f"Every check is within its tolerance. Seen on a grid and not proved: {unproved}."
+    if status == "holds":
+        return status, f"Every check is within its tolerance. Seen on a grid and not proved: {doubtful}."
+    undecided: Status = "does not apply" if missing else "inconclusive"
+    return undecided, f"{reason} This is no counterexample: neither proved nor refuted is {doubtful}."
 
 
 def _outside(limits: tuple[Hypothesis, ...]) -> str:

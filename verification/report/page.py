@@ -45,8 +45,8 @@ def _glance(report: VerificationReport) -> str:
         '<section><h2>At a glance</h2><div class="wide"><table class="summary"><thead><tr><th scope="col">statement</th>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         "<p class=\"note\"><i>holds</i>: every assumption is met, by proof unless the cell says otherwise, and every number is "
-        "within its tolerance, which is evidence at the points tried. <i>inconclusive</i>: a number was not reached, or "
-        "its error or tolerance is too large to decide. <i>does not apply</i>: an assumption is not met, or the "
+        "within its tolerance, which is evidence at the points tried. <i>inconclusive</i>: a number was not reached, "
+        "its error or tolerance is too large to decide, or it contradicts what rests on an assumption that is not proved. <i>does not apply</i>: an assumption is not met, or the "
         "statement is about other cases.</p></section>"
     )
 
@@ -61,8 +61,9 @@ def _glance_row(report: VerificationReport, name: str) -> str:
 
 
 def _glance_cell(verdict: Verdict, anchor: str) -> str:
-    unproved = f" <small>{', '.join(verdict.unproved)} not proved</small>" if verdict.status == "holds" else ""
-    return f'<a href="#{anchor}">{badge(verdict.status)}</a>{unproved if verdict.unproved else ""}'
+    unproved = ", ".join(verdict.unproved) if verdict.status == "holds" else ""
+    said = f" <small>{unproved} not proved</small>" if unproved else ""
+    return f'<a href="#{anchor}">{badge(verdict.status)}</a>{said}'
 
 
 # --- the cases ------------------------------------------------------------------------------------
