@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from manifoldflow.certificates import stability_thresholds
 from manifoldflow.errors import InputError
@@ -25,14 +24,11 @@ from verification.files import write_text
 from verification.results import as_json, versions
 
 from .family import Array, Family
-from .geometry import Geometry, geometry, spectrum
+from .geometry import spectrum
+from .one_sample import ENDS, RANDOM, TIME, UNITS, flows, point
 from .patterns import REACH, pattern_counts
 
-UNITS, RANDOM = 4, 6
-TIME, STATIONARY, ALIKE = 1e3, 1e-7, 1e-3
 KINDS = ("minimum", "maximum", "undecided", "none")
-ENDS = ("disagreeing", "moving", "rank one", "none")
-"""Where a flow ends; of several flows the first of these words counts that is true of one."""
 
 
 @dataclass(frozen=True)
@@ -180,9 +176,9 @@ def _row(chosen: Diagram, labels: Array, seed: int, coefficient: float) -> Row:
     ends = [(np.nan, np.nan) if x is None else _curvature(family, values, x) for x in z]
     # The stream depends on the seed and the place only, whatever the number of processes.
     streams = [np.random.default_rng([seed, k, round(1e9 * float(coefficient))]) for k in range(labels.size)]
-    flows = [("none", "none") if x is None else _flows(family, values, x, UNITS * label, rng)
+    words = [("none", "none") if x is None else flows(family, values, x, UNITS * label, rng)
              for x, label, rng in zip(z, labels, streams, strict=True)]  # fmt: skip
-    nearby, random = zip(*flows, strict=True)
+    nearby, random = zip(*words, strict=True)
     found = stability_thresholds(family.unit(values))
     counts = pattern_counts(family, values, UNITS * labels, UNITS)
     smallest, largest = np.array(ends).T
@@ -205,15 +201,9 @@ def _rank_one(family: Family, values: tuple[float, ...], label: float) -> float 
     return float(z)
 
 
-def _point(family: Family, values: tuple[float, ...], Z: Array) -> Geometry:
-    """Problems of one sample with |x| = 1 side by side, their features Z (m,) or (m, k): G = I keeps them apart."""
-    Z = Z.reshape(len(Z), -1)
-    return geometry(np.eye(Z.shape[1]), np.ones(len(Z)), family.table(Z, values))
-
-
 def _curvature(family: Family, values: tuple[float, ...], z: float) -> tuple[float, float]:
     """The ends of the Hessian's spectrum at the rank-one point."""
-    found = spectrum(_point(family, values, np.full(UNITS, z)), (1,) * UNITS)[0]
+    found = spectrum(point(family, values, np.full(UNITS, z)), (1,) * UNITS)[0]
     return float(found[0]), float(found[-1])
 
 
@@ -222,62 +212,6 @@ def _kind(smallest: float, largest: float) -> str:
         return "none"
     rounding = 1e-12
     return "minimum" if smallest > rounding else "maximum" if largest < -rounding else "undecided"
-
-
-def _beside(z: float, rng: np.random.Generator) -> Array:
-    """Features with mean z, off it by a hundredth."""
-    move = rng.normal(size=UNITS)
-    return z + 0.01 * (move - move.mean())
-
-
-def _random(family: Family, values: tuple[float, ...], y: float, rng: np.random.Generator) -> Array | None:
-    """Gaussian features moved onto M along phi', of a smaller scale where that fails."""
-    for attempt in range(12):
-        Z = 2.0 * 0.75**attempt * rng.normal(size=UNITS)
-        for _ in range(100):
-            table = family.table(Z, values)
-            step = table[1] * (y - table[0].sum()) / (table[1] ** 2).sum()
-            Z = Z + np.clip(step, -1.0, 1.0)
-            if np.abs(step).max() < 1e-13:
-                return Z
-    return None
-
-
-def _flows(
-    family: Family, values: tuple[float, ...], z: float, y: float, rng: np.random.Generator
-) -> tuple[str, str]:  # fmt: skip
-    """Where the flow from beside the rank-one point ends, and those from random points."""
-    starts = [_random(family, values, y, rng) for _ in range(RANDOM)]
-    nearby, *others = _ends(family, values, [_beside(z, rng), *(Z for Z in starts if Z is not None)])
-    return nearby, next((word for word in ENDS if word in others), "none")
-
-
-def _ends(family: Family, values: tuple[float, ...], starts: Sequence[Array]) -> list[str]:
-    """Where each flow ends: at rank one, at disagreeing units, or it still moves at time `TIME`; one integration."""
-    shape = len(starts), UNITS
-
-    def gradient(Z: Array) -> Array:
-        return _point(family, values, Z.reshape(shape).T).C.T
-
-    def field(t: float, Z: Array) -> Array:
-        return -gradient(Z).ravel()
-
-    def stationary(t: float, Z: Array) -> float:
-        return float(np.linalg.norm(gradient(Z), axis=1).max()) - STATIONARY
-
-    stationary.terminal = True  # type: ignore[attr-defined]
-    band = UNITS - 1  # the flows do not know of each other
-    found = solve_ivp(field, (0.0, TIME), np.concatenate(starts), method="LSODA", rtol=1e-7, atol=1e-9,
-                      events=stationary, lband=band, uband=band)  # fmt: skip
-    last = found.y[:, -1]
-    speeds = np.linalg.norm(gradient(last), axis=1)
-    return [_word(Z, speed) for Z, speed in zip(last.reshape(shape), speeds, strict=True)]
-
-
-def _word(Z: Array, speed: float) -> str:
-    if float(np.ptp(Z)) < ALIKE * (1.0 + float(np.abs(Z).max())):
-        return "rank one"
-    return "disagreeing" if speed < 2.0 * STATIONARY else "moving"
 
 
 def write(found: Found, folder: Path) -> Path:

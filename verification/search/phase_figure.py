@@ -14,7 +14,8 @@ from matplotlib.path import Path
 
 from verification.report.svg import SETTINGS
 
-from .phase import RANDOM, Found
+from .one_sample import RANDOM
+from .phase import Found
 from .picture import dots, picture
 
 _KINDS = {"minimum": "#0072B2", "maximum": "#F0E442", "undecided": "#888888", "none": "#ffffff"}
