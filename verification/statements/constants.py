@@ -73,7 +73,8 @@ STATEMENT = Statement(
     hypotheses=(hypotheses.existence, hypotheses.slopes, hypotheses.confinement),
     measure=measure,
     scope=(hypotheses.plain_units,),
-    blind_spot="Points between two steps of the integrator. The interval and the extrema over it are "
+    blind_spot="Points between two steps of the integrator; and how much smaller the interval could be, which one flow "
+    "does not fill. The interval and the extrema over it are "
     "proved where a certificate says so; elsewhere they come from a grid with a local refinement, which "
     "can miss a dip narrower than its spacing.",
 )
