@@ -114,6 +114,6 @@ STATEMENT = Statement(
     hypotheses=hypotheses.LOCAL,
     measure=measure,
     scope=(hypotheses.unit_weights,),
-    blind_spot="One start, whose rate is above the bound by a factor on most data: constants wrong by as much would pass. "
-    "The flow is known at its steps; between them it could leave and come back.",
+    blind_spot="One start, whose rate is above the bound by a factor on most data: constants wrong by as much would "
+    "pass. The flow is known at its steps; between them it could leave and come back.",
 )

@@ -41,6 +41,6 @@ STATEMENT = Statement(
     hypotheses=hypotheses.LOCAL,
     measure=measure,
     scope=(hypotheses.unit_weights,),
-    blind_spot="Points so close to the minimum that F - F* drowns in rounding are left out. On most data the bound is not "
-    "attained, and constants wrong by a factor would pass.",
+    blind_spot="Points so close to the minimum that F - F* drowns in rounding are left out. On most data the bound is "
+    "not attained, and constants wrong by a factor would pass.",
 )
