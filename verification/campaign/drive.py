@@ -26,6 +26,10 @@ from .work import compile_unit, failure, installed_version, perform
 
 Job = tuple[Task, ...]  # tasks that share a case
 _LOOK = 0.5  # seconds between looks at the clock where nothing finishes
+_GONE = (
+    "The executor gave its work up: its scheduler is gone, perhaps. What was finished is kept; run the same again to "
+    "do the rest."
+)
 
 
 def run(
@@ -118,7 +122,9 @@ def _prepared(pool: Pool, jobs: Sequence[tuple[Any, ...]], attempts: int) -> str
         for future in [pool.submit(*job) for job in jobs]:
             future.result()
         return str(pool.submit(installed_version).result())
-    except (BrokenExecutor, ImportError, CancelledError) as error:
+    except CancelledError as error:
+        raise WorkerError(_GONE) from error
+    except (BrokenExecutor, ImportError) as error:
         if isinstance(error, BrokenExecutor) and attempts > 1:
             pool.rebuild()
             return _prepared(pool, jobs, attempts - 1)
@@ -242,10 +248,7 @@ class _Driver:
     def _count_against(self, job: Job, error: BaseException | None, queue: deque[Job]) -> None:
         """A job whose worker died, or whose result did not come back: again, unless it has often done so."""
         if isinstance(error, CancelledError):
-            raise WorkerError(
-                "The executor gave its work up: its scheduler is gone, perhaps. What was finished is kept; run the "
-                "same again to do the rest."
-            )
+            raise WorkerError(_GONE)
         self._deaths[job[0].key] += 1
         deaths = self._deaths[job[0].key]
         if deaths < self._attempts:
