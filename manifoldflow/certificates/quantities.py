@@ -46,8 +46,11 @@ def derivative(unit: UnitFunction, order: int) -> Quantity:
     %6: float64 = add %4, %5
     %7: float64 = constant 6
     %8: float64 = mul %1, %7
+    %9: float64 = pow %1, %0
+    %10: float64 = add %1, %9
     value <- %6
     slope <- %8
+    phi <- %10
     """
     name = f"phi^({order})" if order > 3 else "phi" + order * "'"
     return quantity(unit, name, _phi(unit, order), _phi(unit, order + 1))
