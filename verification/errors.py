@@ -15,3 +15,7 @@ class OutputError(ManifoldflowError):
 
 class WorkerError(ManifoldflowError):
     """A process that tested a case died; the message says what may have happened."""
+
+
+class UnfinishedError(ManifoldflowError):
+    """A solver did not come to an end, so that there is nothing to judge."""

@@ -283,16 +283,20 @@ class Evidence:
         return self if self.manifold.mu == 0.0 else Evidence(problems.dependent(self.case))
 
     def gradient_rounding(self, theta: Array) -> float:
-        """100 eps sqrt(cond K) |Euclidean gradient|: what is left of a vanishing gradient in float64."""
+        """100 eps sqrt(cond K) times the Euclidean gradient and what it changes by as each z doubles: what is left of a
+        vanishing gradient in float64, where z itself is rounded.
+        """
         J = self.manifold.jacobian(theta).reshape(self.manifold.n, -1)
         values = np.linalg.svd(J, compute_uv=False)
         if values[-1] == 0.0:
             raise GeometryError("J J^T is singular at the point whose rounding was asked for.")
-        euclidean = np.linalg.norm(_euclidean(self.manifold, self.manifold.preactivations(theta)))
-        return float(100.0 * EPS * values[0] / values[-1] * euclidean)
+        size = _euclidean(self.manifold, self.manifold.preactivations(theta))
+        return float(100.0 * EPS * values[0] / values[-1] * size)
 
 
-def _euclidean(manifold: mf.ZeroLossManifold, Z: Array) -> Array:
-    """The Euclidean gradient of F, 4 a^2 s phi' phi'' X, in reduced coordinates."""
-    table = activation_table(manifold, Z)
-    return np.asarray(4.0 * manifold.a**2 * manifold.problem.s * table[1] * table[2] @ manifold.problem.R)
+def _euclidean(manifold: mf.ZeroLossManifold, Z: Array) -> float:
+    """Size of the Euclidean gradient of F, 4 a^2 s phi' phi'' X, and of its change for a relative change of Z by 1."""
+    _, first, second, third = activation_table(manifold, Z)
+    parts = first * second, (second**2 + np.abs(first * third)) * np.abs(Z)
+    scale, R = 4.0 * manifold.a**2 * manifold.problem.s, manifold.problem.R
+    return sum(float(np.linalg.norm(scale * part @ R)) for part in parts)

@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from manifoldflow.certificates import Certificate
+from manifoldflow.certificates import Certificate, exact_zero_loss_point
+from manifoldflow.errors import ManifoldflowError
 
 from .evidence import Evidence
 from .points import activation_table
-from .records import Basis, Hypothesis
+from .records import ZERO_LOSS, Basis, Hypothesis
 
 # --- scope ----------------------------------------------------------------------------------------
 
@@ -35,6 +36,21 @@ def unit_weights(evidence: Evidence) -> Hypothesis:
 
 
 # --- assumptions ----------------------------------------------------------------------------------
+
+
+def existence(evidence: Evidence) -> Hypothesis:
+    """M is not empty: near the start a point with f = y exactly is proved to exist, for units a*phi(z)."""
+    try:
+        start = evidence.start
+    except ManifoldflowError as error:
+        return Hypothesis(ZERO_LOSS, False, str(error))
+    if not evidence.is_plain:
+        return Hypothesis(ZERO_LOSS, True, "|f - y| is at rounding level at the start")
+    proof = exact_zero_loss_point(evidence.manifold, start).certificate
+    if proof.proved:
+        return Hypothesis(ZERO_LOSS, True, proof.claim, "proved")
+    detail = f"M may be empty: no point of it is proved near the start ({proof.reason})"
+    return Hypothesis(ZERO_LOSS, False, detail, "grid")
 
 
 def slopes(evidence: Evidence) -> Hypothesis:
@@ -123,3 +139,11 @@ def where_plain(hypothesis: Callable[[Evidence], Hypothesis]) -> Callable[[Evide
         )
 
     return examined
+
+
+# --- what several statements need -----------------------------------------------------------------
+
+RANK_ONE = (existence, slopes, independence)
+GLOBAL = (existence, slopes, independence, confinement)
+LOCAL = (existence, slopes, independence, normality, confinement)
+ANY_UNITS = (existence, where_plain(slopes), where_plain(independence))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Basis = Literal["given", "proved", "refuted", "measured", "grid"]
 Status = Literal["holds", "fails", "does not apply", "inconclusive"]
 Relation = Literal["<=", ">=", "=="]
+ZERO_LOSS = "zero-loss point"  # the name of the hypothesis without which nothing is measured: M may be empty
 STATUSES: tuple[Status, ...] = ("holds", "fails", "does not apply", "inconclusive")
 
 
@@ -91,7 +92,8 @@ class Check:
     """One measured number against one bound.
 
     `margin` is the distance to failing over max(|bound|, tolerance), negative where the check fails;
-    `uncertainty` is the statistical error of `measured`: a violation within it is not decided.
+    `uncertainty` is the error of `measured`: a violation within it is not decided. Nor is one beyond `resolution` that
+    only a large tolerance lets pass: with it the check could hardly fail.
     """
 
     quantity: str
@@ -102,6 +104,7 @@ class Check:
     tolerance_reason: str
     sample_size: int
     uncertainty: float = 0.0
+    resolution: float = math.inf
 
     @property
     def slack(self) -> float:
@@ -124,12 +127,16 @@ class Check:
         'fails'
         >>> Check("ratio", 0.9, ">=", 1.0, 0.0, "exact", 1, uncertainty=0.2).status
         'inconclusive'
+        >>> Check("distance", 0.9, "<=", 0.0, 2.0, "a gradient that is not small", 1, resolution=0.01).status
+        'inconclusive'
         """
         if not math.isfinite(self.slack):
             return "holds" if self.slack == math.inf else "inconclusive"
         if self.slack >= 0.0:
-            return "holds" if self.uncertainty <= max(self.tolerance, self.slack) else "inconclusive"
+            told = self.tolerance - self.slack <= self.resolution
+            return "holds" if told and self.uncertainty <= max(self.tolerance, self.slack) else "inconclusive"
         return "fails" if -self.slack > self.uncertainty else "inconclusive"
+
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,11 @@ class Verdict:
     def decisive(self) -> Check | None:
         """The check that the verdict rests on, if anything could be measured."""
         return self.checks[0] if self.checks else None
+
+    @property
+    def unproved(self) -> tuple[str, ...]:
+        """Hypotheses that are met as far as a grid shows, and not proved."""
+        return tuple(found.name for found in self.hypotheses if found.met and found.basis == "grid")
 
 
 @dataclass(frozen=True)
@@ -225,6 +237,10 @@ class Statement:
     def _judged(self, evidence: Evidence, problem: Evidence, found: tuple[Hypothesis, ...]) -> Verdict:
         missing = tuple(hypothesis for hypothesis in found if not hypothesis.met)
         name = "" if problem.case.name == evidence.case.name else problem.case.name
+        nowhere = [hypothesis for hypothesis in missing if hypothesis.name == ZERO_LOSS]
+        if nowhere:
+            reason = _because((), nowhere[0].detail)
+            return self._verdict(evidence, "inconclusive", reason, found, Measurement(()), name)
         try:
             measured = self.measure(problem)
         except NotStatedError as error:
@@ -233,7 +249,7 @@ class Statement:
             )
         except ManifoldflowError as error:  # a point or a step of the measurement is out of the solvers' reach
             return self._verdict(evidence, "inconclusive", _because(missing, str(error)), found, Measurement(()), name)
-        status, reason = _judge(measured.checks, missing)
+        status, reason = _as_far_as_proved(*_judge(measured.checks, missing), found)
         if status == "inconclusive" and not problem.flow.success:
             reason += f" The flow: {problem.flow.message}"
         return self._verdict(evidence, status, reason, found, measured, name)
@@ -276,6 +292,18 @@ def _judge(checks: tuple[Check, ...], missing: tuple[Hypothesis, ...]) -> tuple[
             f"{first.quantity}: the error of the measurement is too large, or it did not finish.",
         )
     return "holds", "Every hypothesis is met and every check is within its tolerance."
+
+
+def _as_far_as_proved(status: Status, reason: str, found: tuple[Hypothesis, ...]) -> tuple[Status, str]:
+    """A statement fails where its hypotheses are proved, or one is refuted: a grid misses poles and narrow dips."""
+    doubtful = ", ".join(hypothesis.name for hypothesis in found if hypothesis.basis == "grid")
+    missing = [hypothesis for hypothesis in found if not hypothesis.met]
+    if not doubtful or status not in ("fails", "holds") or any(hypothesis.basis != "grid" for hypothesis in missing):
+        return status, reason
+    if status == "holds":
+        return status, f"Every check is within its tolerance. Seen on a grid and not proved: {doubtful}."
+    undecided: Status = "does not apply" if missing else "inconclusive"
+    return undecided, f"{reason} This is no counterexample: neither proved nor refuted is {doubtful}."
 
 
 def _outside(limits: tuple[Hypothesis, ...]) -> str:

@@ -75,7 +75,7 @@ def case_table(case: CaseReport) -> str:
     f = case.facts
     title = f"{case.name}: n = {f['samples']}, d = {f['columns']}, m = {f['width']}, seed {f['seed']}"
     rows = align([_HEADER, *(_row(verdict) for verdict in case.verdicts)], _RIGHT)
-    remarks = [_remark(verdict) for verdict in case.verdicts if verdict.status != "holds"]
+    remarks = [_remark(verdict) for verdict in case.verdicts if verdict.status != "holds" or verdict.unproved]
     return "\n".join([title, constants(f), *rows, *remarks, *_certificates(case)])
 
 

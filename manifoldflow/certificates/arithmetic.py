@@ -16,7 +16,7 @@ from ..codegen.program import Instruction, Program
 from ..errors import CertificateError
 from ..validation import Array, one_of, positive_integer
 from .elementary import CONSTANTS, FUNCTIONS, power
-from .interval import INF, WHOLE, Interval, check_machine, down, exactly, up, where
+from .interval import INF, WHOLE, Interval, Mask, check_machine, down, exactly, up, where
 
 ARITHMETICS = ("float64", "arb")
 
@@ -36,8 +36,10 @@ class Arithmetic(ABC):
     def enclose(
         self, program: Program, z: Interval, others: Mapping[str, Interval] = NOTHING_ELSE
     ) -> dict[str, Interval]:
-        """Intervals that contain every output for every input, in the shape of z; the whole line where one is
-        undefined. `others` have shapes that broadcast to that of z.
+        """Intervals that contain every output for every input, in the shape of z; `others` broadcast to it.
+
+        The whole line where any step of the program is undefined, even one that a later step bounds, as in atan(1/z):
+        finite outputs show that the function that the program holds is smooth there.
         """
 
 
@@ -62,10 +64,12 @@ class Float64Intervals(Arithmetic):
         check_machine()
         known: list[Interval] = []
         inputs = {"z": z, **others}
+        lost = np.zeros(z.lo.shape, dtype=bool)
         with np.errstate(all="ignore"):
             for instruction in program.instructions:
                 known.append(_apply(instruction, known, inputs, program))
-            return {name: _shaped(known[k], z) for name, k in program.outputs}
+                lost = lost | _is_lost(known[-1], instruction.operation)
+            return {name: where(lost, WHOLE, known[k]) for name, k in program.outputs}
 
 
 def _apply(
@@ -108,10 +112,13 @@ def _constant(payload: str | Fraction | None) -> Interval:
     return exactly(payload) if isinstance(payload, Fraction) else CONSTANTS[str(payload)]
 
 
-def _shaped(value: Interval, z: Interval) -> Interval:
-    """In the shape of z, and nothing known where the arithmetic broke down."""
-    lo, hi = (np.broadcast_to(end, z.lo.shape) for end in (value.lo, value.hi))
-    return where(np.isnan(lo) | np.isnan(hi), WHOLE, Interval(lo, hi))
+_PARTIAL = {"div", "pow", "sqrt", "log", "tan"}  # operations that are not defined everywhere
+
+
+def _is_lost(value: Interval, operation: str) -> Mask:
+    """Where an operation is not defined, whose result is then the whole line, or the arithmetic broke down."""
+    nothing = np.isnan(value.lo) | np.isnan(value.hi)
+    return nothing | ((value.lo == -INF) & (value.hi == INF)) if operation in _PARTIAL else nothing
 
 
 def _unknown(operation: str) -> CertificateError:
@@ -160,6 +167,8 @@ class ArbBalls(Arithmetic):
         known: list[Any] = []
         for instruction in program.instructions:
             known.append(self._apply(instruction, known, inputs, program))
+        if all(ball.is_finite() for ball in inputs.values()) and not all(ball.is_finite() for ball in known):
+            return [(-INF, INF) for _ in program.outputs]
         return [_rounded_out(known[k]) for _, k in program.outputs]
 
     def _ball(self, lo: float, hi: float) -> Any:

@@ -228,7 +228,8 @@ def _corners(operation: Callable[[Array, Array], Array], x: Interval, y: Interva
     with np.errstate(all="ignore"):
         found = [operation(a, b) for a, b in pairs]
         if not all(np.isfinite(value).all() for value in found):
-            found = [np.where(np.isnan(value), 0.0, value) for value in found]
+            known = [~np.isnan(abs(a) + abs(b)) for a, b in pairs]  # of what comes in as NaN nothing is known
+            found = [np.where(np.isnan(value) & sure, 0.0, value) for value, sure in zip(found, known, strict=True)]
         least = np.minimum(np.minimum(found[0], found[1]), np.minimum(found[2], found[3]))
         most = np.maximum(np.maximum(found[0], found[1]), np.maximum(found[2], found[3]))
     lo, hi = down(least), up(most)

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.linalg
 
 from ..validation import Array
-from .interval import INF, Interval, down, interval, up
+from .interval import INF, WHOLE, Interval, down, interval, up, where
 from .record import Enclosure
 
 _UNIT = 2.0**-53
@@ -27,15 +27,15 @@ def product(A: Interval | Array, B: Interval | Array) -> Interval:
     """
     A, B = interval(A), interval(B)
     k = A.lo.shape[-1]
-    if not (np.isfinite(A.mag).all() and np.isfinite(B.mag).all()):
-        shape = (*A.lo.shape[:-1], B.lo.shape[-1])
-        return Interval(np.full(shape, -INF), np.full(shape, INF))
-    middle, (left, right) = A.mid @ B.mid, (np.abs(A.mid), np.abs(B.mid))
-    gamma = 1.1 * (k + 2) * _UNIT  # above (k + 2) u / (1 - (k + 2) u) for every k below 1e14
-    radius = left @ (gamma * right + _radius(B)) + _radius(A) @ (right + _radius(B))
-    # The radius is itself a sum of rounded products of numbers >= 0: it is too small by (k + 6) u of itself at most.
-    radius = radius * (1.0 + 4.0 * (k + 8) * _UNIT) + (k + 2) * 1e-320
-    return Interval(down(middle - radius), up(middle + radius))
+    with np.errstate(over="ignore", invalid="ignore"):
+        middle, (left, right) = A.mid @ B.mid, (np.abs(A.mid), np.abs(B.mid))
+        gamma = 1.1 * (k + 2) * _UNIT  # above (k + 2) u / (1 - (k + 2) u) for every k below 1e14
+        radius = left @ (gamma * right + _radius(B)) + _radius(A) @ (right + _radius(B))
+        # The radius is itself a sum of rounded products of numbers >= 0: too small by (k + 6) u of itself at most.
+        radius = radius * (1.0 + 4.0 * (k + 8) * _UNIT) + (k + 2) * 1e-320
+        ends = Interval(down(middle - radius), up(middle + radius))
+    # A sum that overflowed on the way says nothing, and nor do infinite ends.
+    return where(np.isfinite(middle) & np.isfinite(radius), ends, WHOLE)
 
 
 def sharp_product(A: Array, B: Array) -> Interval:

@@ -2,7 +2,8 @@
 
 Each comes from the unit's formula by SymPy, with its own derivative next to it, which mean value forms need. The
 programs are those of the kernels' code generator, checked against the expressions at 50 digits, but with powers left
-whole: an interval's square is not its product with itself.
+whole: an interval's square is not its product with itself. Each holds phi itself too, because a derivative can be
+defined where phi is not: that of atan(tan(z)) is 1 across the jumps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..errors import CertificateError, InputError
 
 @dataclass(frozen=True)
 class Quantity:
-    """A function of z: what messages call it, and a program with the outputs `value` and `slope`."""
+    """A function of z: what messages call it, and a program with the outputs `value`, `slope` and `phi`."""
 
     name: str
     program: Program
@@ -45,11 +46,14 @@ def derivative(unit: UnitFunction, order: int) -> Quantity:
     %6: float64 = add %4, %5
     %7: float64 = constant 6
     %8: float64 = mul %1, %7
+    %9: float64 = pow %1, %0
+    %10: float64 = add %1, %9
     value <- %6
     slope <- %8
+    phi <- %10
     """
     name = f"phi^({order})" if order > 3 else "phi" + order * "'"
-    return Quantity(name, _program({"value": _phi(unit, order), "slope": _phi(unit, order + 1)}))
+    return quantity(unit, name, _phi(unit, order), _phi(unit, order + 1))
 
 
 @lru_cache(maxsize=64)
@@ -89,7 +93,12 @@ def output_and_slopes(unit: UnitFunction) -> Program:
 
 def _quotient(unit: UnitFunction, name: str, value: Expr) -> Quantity:
     value = exposed(value)
-    return Quantity(name, _program({"value": value, "slope": exposed(value.diff(unit.z))}))
+    return quantity(unit, name, value, exposed(value.diff(unit.z)))
+
+
+def quantity(unit: UnitFunction, name: str, value: Expr, slope: Expr) -> Quantity:
+    """A function made of phi's derivatives, with its own derivative."""
+    return Quantity(name, _program({"value": value, "slope": slope, "phi": _phi(unit, 0)}))
 
 
 def require_plain(unit: UnitFunction) -> None:

@@ -1,6 +1,7 @@
 """The rules by which numbers become verdicts."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +31,9 @@ def check(
         (check(0.7, "==", tolerance=0.2, error=0.5), "inconclusive"),
         (check(1.0, "==", tolerance=0.2, error=5.0), "inconclusive"),
         (check(math.nan), "inconclusive"),
+        (replace(check(0.9, bound=0.0, tolerance=2.0), resolution=0.01), "inconclusive"),
+        (replace(check(0.009, bound=0.0, tolerance=2.0), resolution=0.01), "holds"),
+        (replace(check(2.1, bound=0.0, tolerance=2.0), resolution=0.01), "fails"),
     ],
 )
 def test_status_of_a_check(found: Check, status: Status) -> None:

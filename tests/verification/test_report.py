@@ -5,11 +5,13 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from verification import STATEMENTS, VerificationReport, verify
+import manifoldflow as mf
+from verification import STATEMENTS, Case, VerificationReport, verify
 from verification.errors import OutputError
 from verification.report import page, write_report
 from verification.report.figures import plots
@@ -192,3 +194,11 @@ def test_a_folder_that_cannot_be_written_is_named(report: VerificationReport, tm
     taken.write_text("not a folder")
     with pytest.raises(OutputError, match=r"Cannot write .*file.*--out"):
         write_report(report, taken)
+
+
+def test_the_page_and_the_table_name_what_is_not_proved() -> None:
+    """Where nothing confines z, A1 is seen on the range that occurs."""
+    case = Case(mf.datasets.DataSet("two", np.eye(2), np.array([1.0, -2.0]), "made up"), "exp(z) + z", width=3)
+    report = verify([case], ["S2"])
+    assert "<small>A1 not proved</small>" in page(report)
+    assert "S2 holds: Every check is within its tolerance. Seen on a grid and not proved: A1." in report_table(report)

@@ -206,7 +206,8 @@ def _make(path: Path) -> None:
     except FileExistsError:
         return  # another driver was first
     finally:
-        draft.unlink(missing_ok=True)
+        for end in ("", "-wal", "-shm"):  # a full disk leaves the log too
+            draft.with_name(draft.name + end).unlink(missing_ok=True)
 
 
 def _advice(path: Path, doing: str, error: Exception) -> str:

@@ -27,6 +27,10 @@ from .work import compile_unit, failure, installed_version, perform
 
 Job = tuple[Task, ...]  # tasks that share a case
 _LOOK = 0.5  # seconds between looks at the clock where nothing finishes
+_GONE = (
+    "The executor gave its work up: its scheduler is gone, perhaps. What was finished is kept; run the same again to "
+    "do the rest."
+)
 
 
 def run(
@@ -81,7 +85,7 @@ def run(
             with pool_of(executor, min(processes, len(driver.waiting)), window) as pool:
                 driver.report()
                 if executor is not None or processes > 0:
-                    _prepare(pool, campaign)
+                    _prepare(pool, campaign, attempts)
                 driver.work(pool)
         except KeyboardInterrupt:
             return driver.recounted(interrupted=True)
@@ -102,21 +106,32 @@ def _silent(standing: Standing) -> None:
     del standing
 
 
-def _prepare(pool: Pool, campaign: Campaign) -> None:
+def _prepare(pool: Pool, campaign: Campaign, attempts: int) -> None:
     """Have everything compiled once, where workers would each compile all of it; see that they are of this version."""
     cases = [task for task in campaign.tasks if task.kind != "call"]
     jobs: list[tuple[Any, ...]] = [(compile_part, part) for part in PARTS if cases]
     jobs += [(compile_unit, unit) for unit in dict.fromkeys(map(unit_of, cases)) if unit is not None]
+    version = _prepared(pool, jobs, attempts)
+    if version != __version__:
+        raise WorkerError(f"A worker has version {version} of manifoldflow, this is {__version__}. Install one.")
+
+
+def _prepared(pool: Pool, jobs: Sequence[tuple[Any, ...]], attempts: int) -> str:
+    """The workers' version, once the jobs are done; where a worker dies meanwhile, again."""
     try:
         for future in [pool.submit(*job) for job in jobs]:
             future.result()
-        version = pool.submit(installed_version).result()
-    except (BrokenExecutor, ImportError, CancelledError) as error:
+        return str(pool.submit(installed_version).result())
+    except CancelledError as error:
+        raise WorkerError(_GONE) from error
+    except (BrokenExecutor, ImportError) as error:
+        if isinstance(error, BrokenExecutor) and attempts > 1:
+            pool.rebuild()
+            return _prepared(pool, jobs, attempts - 1)
         raise WorkerError(
-            f"The workers cannot load manifoldflow ({type(error).__name__}: {error}). Install the same version there."
+            f"The workers die, or cannot load manifoldflow ({type(error).__name__}: {error}). Install the same version "
+            "there, and see that there is memory."
         ) from error
-    if version != __version__:
-        raise WorkerError(f"A worker has version {version} of manifoldflow, this is {__version__}. Install one.")
 
 
 class _Driver:
@@ -233,10 +248,7 @@ class _Driver:
     def _count_against(self, job: Job, error: BaseException | None, queue: deque[Job]) -> None:
         """A job whose worker died, or whose result did not come back: again, unless it has often done so."""
         if isinstance(error, CancelledError):
-            raise WorkerError(
-                "The executor gave its work up: its scheduler is gone, perhaps. What was finished is kept; run the "
-                "same again to do the rest."
-            )
+            raise WorkerError(_GONE)
         self._deaths[job[0].key] += 1
         deaths = self._deaths[job[0].key]
         if deaths < self._attempts:

@@ -69,6 +69,7 @@ def _verdict(verdict: Verdict) -> Record:
         **{name: value for name, value in decisive.items() if name != "status"},
         "reason": verdict.reason,
         "not_met": "; ".join(hypothesis.name for hypothesis in verdict.hypotheses if not hypothesis.met),
+        "not_proved": "; ".join(verdict.unproved),
         "checks": [_check(item) for item in verdict.checks],
     }
 

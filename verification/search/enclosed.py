@@ -9,9 +9,7 @@ from derivations import UnitFunction
 from manifoldflow.certificates.arithmetic import Float64Intervals
 from manifoldflow.certificates.barriers import barrier
 from manifoldflow.certificates.extrema import maximum_size, minimum
-from manifoldflow.certificates.quantities import Quantity, derivative, ratio, tilt
-from manifoldflow.codegen.lower import lower
-from manifoldflow.codegen.passes import check_program, drop_unused
+from manifoldflow.certificates.quantities import Quantity, derivative, quantity, ratio, tilt
 from manifoldflow.errors import CertificateError
 
 from . import extrema as fast
@@ -29,11 +27,13 @@ def constants(instance: Instance, point: Geometry, Z: Array) -> tuple[Ends, Ends
 
     Raises `CertificateError` where they cannot be enclosed.
     """
-    stated = _enclosed(instance, Z, stated_slope(point))
-    return stated, _enclosed(instance, Z, sharp_slope(point, stated[0].rho1))
+    # An infimum is at most the value at a feature, which decides where an inequality is attained.
+    reached = fast.Extrema(*fast.quantities(point.table).reshape(5, -1).min(axis=1))
+    stated = _enclosed(instance, Z, stated_slope(point), reached)
+    return stated, _enclosed(instance, Z, sharp_slope(point, stated[0].rho1), reached)
 
 
-def _enclosed(instance: Instance, Z: Array, slope: mpmath.mpf) -> Ends:
+def _enclosed(instance: Instance, Z: Array, slope: mpmath.mpf, reached: fast.Extrema) -> Ends:
     unit, arithmetic = instance.family.unit(instance.values), Float64Intervals()
     limit = float(np.nextafter(float(slope), np.inf))
     seen = fast.interval(instance.family, instance.values, Z, limit)
@@ -42,7 +42,9 @@ def _enclosed(instance: Instance, Z: Array, slope: mpmath.mpf) -> Ends:
     ends = [barrier(unit, start, end, limit, arithmetic) for start, end in zip((Z.min(), Z.max()), seen, strict=True)]
     if ends[0] is None or ends[1] is None:
         raise CertificateError(f"No point on both sides was found where phi' > {limit!r} is proved (S7).")
-    return _infima(unit, min(ends[0], float(Z.min())), max(ends[1], float(Z.max())), arithmetic)
+    low, high = min(ends[0], np.nextafter(Z.min(), -np.inf)), max(ends[1], np.nextafter(Z.max(), np.inf))
+    least, most = _infima(unit, float(low), float(high), arithmetic)
+    return least, fast.Extrema(*(min(getattr(most, name), value) for name, value in vars(reached).items()))
 
 
 def _infima(unit: UnitFunction, low: float, high: float, arithmetic: Float64Intervals) -> Ends:
@@ -61,7 +63,4 @@ def product(unit: UnitFunction) -> Quantity:
     """phi' phi''', whose infimum is at least rho1 rho2."""
     first, third = (unit.phi.diff(unit.z, order) for order in (1, 3))  # type: ignore[union-attr]
     value = first * third
-    expressions = {"value": value, "slope": value.diff(unit.z)}
-    program = drop_unused(lower(expressions))
-    check_program(program, expressions, "lower")
-    return Quantity("phi' phi'''", program)
+    return quantity(unit, "phi' phi'''", value, value.diff(unit.z))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .family import Array, Family
 
@@ -41,7 +42,7 @@ def extrema(family: Family, values: Sequence[float], low: float, high: float) ->
     best, size = np.full(5, np.inf), _GRID
     for _ in range(_ROUNDS):
         grids = np.linspace(lows, highs, size, axis=1)
-        found = np.stack([row[k] for k, row in enumerate(_quantities(family.table(grids, values)))])
+        found = np.stack([row[k] for k, row in enumerate(quantities(family.table(grids, values)))])
         at = np.argmin(found, axis=1)
         best = np.minimum(best, found[np.arange(5), at])
         lows = grids[np.arange(5), np.maximum(at - 1, 0)]
@@ -50,10 +51,12 @@ def extrema(family: Family, values: Sequence[float], low: float, high: float) ->
     return Extrema(*best)
 
 
-def _quantities(table: Array) -> Array:
+def quantities(table: NDArray[Any]) -> NDArray[Any]:
+    """Of what `Extrema` has the infima, (5, ...), from a table of phi's derivatives in any arithmetic."""
     first, second, third = table[1:]
+    level = second == 0.0
     with np.errstate(all="ignore"):
-        normality = np.where(second == 0.0, np.inf, first**2 * third / np.abs(second))
+        normality = np.where(level, np.inf, first**2 * third / np.where(level, 1.0, np.abs(second)))
         return np.stack([first, third, normality, third / first, first * third])
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from manifoldflow.certificates import stability_thresholds
 from manifoldflow.errors import InputError
@@ -25,14 +24,11 @@ from verification.files import write_text
 from verification.results import as_json, versions
 
 from .family import Array, Family
-from .geometry import Geometry, geometry, spectrum
+from .geometry import spectrum
+from .one_sample import ENDS, RANDOM, TIME, UNITS, flows, point
 from .patterns import REACH, pattern_counts
 
-UNITS = 4
-TIME, STATIONARY, ALIKE = 1e3, 1e-7, 1e-3
 KINDS = ("minimum", "maximum", "undecided", "none")
-ENDS = ("rank one", "disagreeing", "moving", "none")
-_X = np.ones((1, 1))
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,8 @@ DIAGRAMS: tuple[Diagram, ...] = (
 @dataclass(frozen=True, eq=False)
 class Row:
     """Everything at one coefficient: for each y/m the kind of the rank-one point with the Hessian's two ends, where the
-    flows from beside it and from a random point end, the number of disagreeing critical points; and the thresholds.
+    flows from beside it and from `RANDOM` random points end, the number of disagreeing critical points; and the
+    thresholds.
     """
 
     coefficient: float
@@ -97,7 +94,7 @@ class Found:
 
     @property
     def bistable(self) -> list[tuple[float, float]]:
-        """(coefficient, y/m) where the rank-one point is a minimum and the flow from a random point ends elsewhere."""
+        """(coefficient, y/m) where the rank-one point is a minimum and a flow from a random point ends elsewhere."""
         return [(row.coefficient, float(label)) for row in self.rows
                 for kind, end, label in zip(row.kinds, row.random, self.labels, strict=True)
                 if kind == "minimum" and end == "disagreeing"]  # fmt: skip
@@ -111,7 +108,7 @@ class Found:
         lines = [f"{self.diagram.text}, {window}, m = {UNITS}, n = 1, seed {self.seed}"]
         lines.append("rank-one point: " + _counted(kinds, KINDS))
         for kind in KINDS[:2]:
-            for what, name in (("beside it", "nearby"), ("a random point", "random")):
+            for what, name in (("beside it", "nearby"), ("random points", "random")):
                 ends = [end for row in self.rows for k, end in enumerate(getattr(row, name)) if row.kinds[k] == kind]
                 lines.append(f"  where it is a {kind}, flows from {what} end: {_counted(ends, ENDS)}")
         lines.append(f"bistable, a minimum and a flow that ends elsewhere: {len(self.bistable)}")
@@ -124,9 +121,9 @@ class Found:
     @property
     def numbers(self) -> dict[str, Any]:
         """Everything as plain data."""
-        return {"family": self.diagram.text, "units": UNITS, "seed": self.seed, "time": TIME, "reach": REACH,
-                "labels": self.labels, "rows": [vars(row) for row in self.rows], "consistent": self.consistent,
-                "bistable": self.bistable, "versions": versions()}  # fmt: skip
+        return {"family": self.diagram.text, "units": UNITS, "random_starts": RANDOM, "seed": self.seed, "time": TIME,
+                "reach": REACH, "labels": self.labels, "rows": [vars(row) for row in self.rows],
+                "consistent": self.consistent, "bistable": self.bistable, "versions": versions()}  # fmt: skip
 
 
 def _counted(values: Sequence[str], words: Sequence[str]) -> str:
@@ -179,10 +176,9 @@ def _row(chosen: Diagram, labels: Array, seed: int, coefficient: float) -> Row:
     ends = [(np.nan, np.nan) if x is None else _curvature(family, values, x) for x in z]
     # The stream depends on the seed and the place only, whatever the number of processes.
     streams = [np.random.default_rng([seed, k, round(1e9 * float(coefficient))]) for k in range(labels.size)]
-    pairs = list(zip(z, streams, strict=True))
-    nearby = tuple("none" if x is None else _end(family, values, _beside(x, rng)) for x, rng in pairs)
-    random = tuple("none" if x is None else _end(family, values, _random(family, values, UNITS * label, rng))
-                   for (x, rng), label in zip(pairs, labels, strict=True))  # fmt: skip
+    words = [("none", "none") if x is None else flows(family, values, x, UNITS * label, rng)
+             for x, label, rng in zip(z, labels, streams, strict=True)]  # fmt: skip
+    nearby, random = zip(*words, strict=True)
     found = stability_thresholds(family.unit(values))
     counts = pattern_counts(family, values, UNITS * labels, UNITS)
     smallest, largest = np.array(ends).T
@@ -205,13 +201,9 @@ def _rank_one(family: Family, values: tuple[float, ...], label: float) -> float 
     return float(z)
 
 
-def _point(family: Family, values: tuple[float, ...], Z: Array) -> Geometry:
-    return geometry(_X, np.ones(Z.size), family.table(Z.reshape(-1, 1), values))
-
-
 def _curvature(family: Family, values: tuple[float, ...], z: float) -> tuple[float, float]:
     """The ends of the Hessian's spectrum at the rank-one point."""
-    found = spectrum(_point(family, values, np.full(UNITS, z)), (1,) * UNITS)[0]
+    found = spectrum(point(family, values, np.full(UNITS, z)), (1,) * UNITS)[0]
     return float(found[0]), float(found[-1])
 
 
@@ -220,44 +212,6 @@ def _kind(smallest: float, largest: float) -> str:
         return "none"
     rounding = 1e-12
     return "minimum" if smallest > rounding else "maximum" if largest < -rounding else "undecided"
-
-
-def _beside(z: float, rng: np.random.Generator) -> Array:
-    """Features with mean z, off it by a hundredth."""
-    move = rng.normal(size=UNITS)
-    return z + 0.01 * (move - move.mean())
-
-
-def _random(family: Family, values: tuple[float, ...], y: float, rng: np.random.Generator) -> Array | None:
-    """Gaussian features moved onto M along phi', of a smaller scale where that fails."""
-    for attempt in range(12):
-        Z = 2.0 * 0.75**attempt * rng.normal(size=UNITS)
-        for _ in range(100):
-            table = family.table(Z, values)
-            step = table[1] * (y - table[0].sum()) / (table[1] ** 2).sum()
-            Z = Z + np.clip(step, -1.0, 1.0)
-            if np.abs(step).max() < 1e-13:
-                return Z
-    return None
-
-
-def _end(family: Family, values: tuple[float, ...], start: Array | None) -> str:
-    """Where the flow ends: at rank one, at disagreeing units, or it still moves at time `TIME`."""
-    if start is None:
-        return "none"
-
-    def field(t: float, Z: Array) -> Array:
-        return -_point(family, values, Z).C[:, 0]
-
-    def stationary(t: float, Z: Array) -> float:
-        return float(_point(family, values, Z).gradient_norm) - STATIONARY
-
-    stationary.terminal = True  # type: ignore[attr-defined]
-    found = solve_ivp(field, (0.0, TIME), start, method="LSODA", rtol=1e-7, atol=1e-9, events=stationary)
-    Z = found.y[:, -1]
-    if float(np.ptp(Z)) < ALIKE * (1.0 + float(np.abs(Z).max())):
-        return "rank one"
-    return "disagreeing" if found.status == 1 else "moving"
 
 
 def write(found: Found, folder: Path) -> Path:

@@ -14,6 +14,7 @@ from matplotlib.path import Path
 
 from verification.report.svg import SETTINGS
 
+from .one_sample import RANDOM
 from .phase import Found
 from .picture import dots, picture
 
@@ -34,7 +35,7 @@ def figure(found: Found) -> str:
         _panel(axes[0, 1], found, [[str(count) for count in row.patterns] for row in rows], _counts(found),
                "disagreeing critical points")  # fmt: skip
         _panel(axes[1, 0], found, [row.nearby for row in rows], _ENDS, "flow from beside the rank-one point")
-        _panel(axes[1, 1], found, [row.random for row in rows], _ENDS, "flow from a random point")
+        _panel(axes[1, 1], found, [row.random for row in rows], _ENDS, f"flows from {RANDOM} random points")
         for k in range(2):
             axes[1, k].set_xlabel("y/m")
             axes[k, 0].set_ylabel("e")

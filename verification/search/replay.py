@@ -18,6 +18,7 @@ from .layout import newton_step
 from .measured import Data, Measured, excess, is_resolved
 
 NOT_REFUTED, REFUTED, UNDECIDED = "not refuted", "refuted", "not decided"
+ROUNDING = mpmath.mpf(10) ** (10 - DIGITS)  # of a ratio at 50 digits, with ten to spare
 _NEWTON_STEPS = 12
 
 
@@ -34,13 +35,14 @@ class Replay:
     reason: str = ""
 
     def verdict(self, percent: float = 0.0) -> str:
-        """On the statement, or on it with its constant too large by so many per cent.
+        """On the statement, or on it with its constant too large by so many per cent; an equality refutes neither.
 
         >>> found = Replay(mpmath.mpf("1.003"), mpmath.mpf("1.0031"), 1.003)
         >>> found.verdict(), found.verdict(1.0)
         ('not refuted', 'refuted')
         """
-        claimed = 1 + mpmath.mpf(percent) / 100
+        with mpmath.workdps(DIGITS):
+            claimed = (1 + mpmath.mpf(percent) / 100) * (1 - ROUNDING)
         if self.high < claimed:
             return REFUTED
         return NOT_REFUTED if self.low >= claimed else UNDECIDED
@@ -86,7 +88,7 @@ def _flattest(instance: Instance, a: Numbers, y: Numbers) -> Numbers:
     for _ in range(_NEWTON_STEPS):
         step, k_step = newton_step(instance.family.digits(Z, instance.values), a, k, y)
         Z, k = Z + step, k + k_step
-        if abs(step).max() < mpmath.mpf(10) ** (10 - DIGITS) * (1 + abs(Z).max()):
+        if abs(step).max() < ROUNDING * (1 + abs(Z).max()):
             return Z
     raise CertificateError("The flattest point of the instance was not found from the features in the file.")
 

@@ -9,6 +9,8 @@ from verification.evidence import Evidence
 from verification.points import Array
 from verification.records import Check, Measurement, Statement
 
+from . import stationary
+
 
 def measure(evidence: Evidence) -> Measurement:
     """Residual along the flow, the gradient's part orthogonal to the data; for units phi(z), their difference at the
@@ -58,6 +60,7 @@ def same_vector(evidence: Evidence) -> Check:
         tolerance,
         reason,
         manifold.m,
+        resolution=stationary.TELLING,
     )
 
 
@@ -77,7 +80,7 @@ STATEMENT = Statement(
     formula=r"f(\Theta(t)) = y,\qquad P_{\mathrm{span}\{x_i\}^\perp}\,\theta_j(t) = "
     r"P_{\mathrm{span}\{x_i\}^\perp}\,\theta_j(0)",
     source="follows from S1",
-    hypotheses=(hypotheses.where_plain(hypotheses.slopes), hypotheses.where_plain(hypotheses.independence)),
+    hypotheses=hypotheses.ANY_UNITS,
     measure=measure,
     blind_spot="The integrator projects onto M and works in the span, so two of the three numbers "
     "test the geometry and "

@@ -70,10 +70,11 @@ STATEMENT = Statement(
     title="constants known at the start",
     formula=r"a_j^2\,\varphi'(z_{ji}(t))^2 \leq \dfrac{F(\Theta_0)}{2s_i}\ \mathrm{for\ all}\ t\geq 0",
     source="this toolkit; used by Gatmiry et al. as a boundedness assumption",
-    hypotheses=(hypotheses.slopes, hypotheses.confinement),
+    hypotheses=(hypotheses.existence, hypotheses.slopes, hypotheses.confinement),
     measure=measure,
     scope=(hypotheses.plain_units,),
-    blind_spot="Points between two steps of the integrator. The interval and the extrema over it are "
+    blind_spot="Points between two steps of the integrator; and how much smaller the interval could be, which one flow "
+    "does not fill. The interval and the extrema over it are "
     "proved where a certificate says so; elsewhere they come from a grid with a local refinement, which "
     "can miss a dip narrower than its spacing.",
 )

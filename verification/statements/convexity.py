@@ -8,7 +8,7 @@ from verification.evidence import EPS, Evidence
 from verification.points import RegionPoint
 from verification.records import Check, Measurement, Statement
 
-from . import sharper
+from . import sharper, stationary
 
 LARGEST_KAPPA = 3.9  # beyond, the bound is so near to 0 that rounding decides
 
@@ -26,6 +26,7 @@ def measure(evidence: Evidence) -> Measurement:
         _rounding(evidence, points),
         "eps lambda_max of a dense eigenvalue problem, relative to the bound",
         len(points),
+        resolution=stationary.TELLING,
     )
     return Measurement((own, _at_two(evidence, points)), _notes(evidence) + _sharper(evidence), _proofs(evidence))
 
@@ -43,6 +44,7 @@ def _at_two(evidence: Evidence, points: list[RegionPoint]) -> Check:
         tolerance,
         "the same",
         len(inside),
+        resolution=stationary.TELLING * bound,
     )
 
 
@@ -90,7 +92,7 @@ STATEMENT = Statement(
     formula=r"\Vert\mathrm{grad}\,F\Vert \leq \kappa\sqrt{\mu}\,\beta\,s_{\min}\;\Longrightarrow\;"
     r"\mathrm{Hess}\,F \succeq (4-\kappa)\,\rho_1\rho_2\,s_{\min}\,\mu",
     source="Gatmiry, Li, Reddi and Jegelka (ICML 2024)",
-    hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.normality, hypotheses.confinement),
+    hypotheses=hypotheses.LOCAL,
     measure=measure,
     scope=(hypotheses.unit_weights,),
     blind_spot="The points lie along one flow and on random tangent moves from its end; the worst "

@@ -6,7 +6,7 @@ import numpy as np
 
 from manifoldflow.certificates import Certificate, exact_zero_loss_point
 from verification import hypotheses
-from verification.errors import NotStatedError
+from verification.errors import NotStatedError, UnfinishedError
 from verification.evidence import EPS, Evidence
 from verification.points import has_weights, minimising_features
 from verification.records import Check, Measurement, Statement
@@ -15,6 +15,7 @@ from . import conservation
 from .constants import monotone
 
 _INVERTIBLE = float(np.sqrt(EPS))
+_RANK_ONE = 1e-12  # second over first singular value: rounding
 
 
 def measure(evidence: Evidence) -> Measurement:
@@ -25,6 +26,8 @@ def measure(evidence: Evidence) -> Measurement:
         raise NotStatedError("weights give the flattest features of all even so, which may have rank one.")
     if not evidence.flattest.attained:
         raise NotStatedError("F falls towards a value that it takes only at infinity; there is no flattest point.")
+    if not evidence.flattest.success:
+        raise UnfinishedError(f"the flattest point was not found: {evidence.flattest.message}")
     checks = (
         rank_above_one(evidence),
         no_gradient(evidence),
@@ -45,11 +48,12 @@ def _has_flattest_features(evidence: Evidence) -> bool:
 
 
 def rank_above_one(evidence: Evidence) -> Check:
-    """Second singular value of Z at the flattest point found, over what the exact point's may differ from it."""
+    """Second over first singular value of Z at the flattest point found; the exact point's may differ from it."""
     values = np.linalg.svd(evidence.manifold.preactivations(evidence.flattest.x), compute_uv=False)
-    reason = "the bound is 10 |X| |grad F| / lambda_min, ten times how far the minimum may be, or 1e-6 of the first"
-    bound = max(10.0 * _reach(evidence), 1e-6 * float(values[0]))
-    return Check("second singular value of Z at the flattest point", float(values[1]), ">=", bound, 0.0, reason, 1)
+    reason = "the bound is rounding; uncertainty: 10 |X| |grad F| / lambda_min, ten times how far the minimum may be"
+    name = "second over first singular value of Z at the flattest point"
+    ratio, error = values[1] / values[0], 10.0 * _reach(evidence) / values[0]
+    return Check(name, float(ratio), ">=", _RANK_ONE, 0.0, reason, 1, uncertainty=float(error))
 
 
 def _reach(evidence: Evidence) -> float:
@@ -57,7 +61,7 @@ def _reach(evidence: Evidence) -> float:
     found = evidence.flattest
     least = found.smallest_curvature
     if least is None or not least > 0.0:
-        return 0.0
+        return float("inf")
     return float(np.linalg.norm(evidence.manifold.problem.R, 2) * found.gradient_norm / least)
 
 
@@ -111,7 +115,7 @@ STATEMENT = Statement(
     formula=r"\mu = 0,\quad J J^\top\ \mathrm{invertible}:\quad f(\Theta(t)) = y,\quad "
     r"\mathrm{rank}\,Z(\mathrm{argmin}\,F) > 1",
     source="this toolkit",
-    hypotheses=(hypotheses.dependence,),
+    hypotheses=(hypotheses.existence, hypotheses.dependence),
     measure=measure,
     scope=(hypotheses.plain_units,),
     problem=lambda evidence: evidence.dependent,

@@ -52,7 +52,7 @@ STATEMENT = Statement(
     formula=r"\left|z_{ji} - \varphi^{-1}(y_i/m)\right| \leq "
     r"\dfrac{\Vert\mathrm{grad}\,F\Vert}{2\,s_i\sqrt{\mu}\,\rho_1\rho_2}",
     source="follows from S1",
-    hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.confinement),
+    hypotheses=hypotheses.GLOBAL,
     measure=measure,
     scope=(hypotheses.unit_weights,),
     blind_spot="The bound is loose on most data: constants that are wrong by a factor may pass where "

@@ -57,7 +57,7 @@ STATEMENT = Statement(
     formula=r"\dot\Theta = -\mathrm{grad}\,F_\eta,\qquad "
     r"F_\eta = -\dfrac{2}{\eta}\,\log\det(I - \eta\,J J^\top)\ \mathrm{(full\ batch)}",
     source="Damian, Ma and Lee (NeurIPS 2021); other batches: this toolkit, docs/sgd.md",
-    hypotheses=(hypotheses.moving,),
+    hypotheses=(hypotheses.existence, hypotheses.moving),
     measure=measure,
     blind_spot="Two schemes and two step sizes, over a short way along one flow, with weak noise: the correction is "
     "exact in the step size only as the noise goes to 0. manifoldflow study has more of both.",

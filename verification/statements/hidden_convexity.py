@@ -119,7 +119,7 @@ STATEMENT = Statement(
     r"8\,s_{\min}\,\mu\,\rho_1^2\,\inf\dfrac{\varphi'''}{\varphi'}\,(F - F^*)"
     r"\ \mathrm{on\ all\ of}\ \mathcal{M}",
     source="this toolkit",
-    hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.confinement),
+    hypotheses=hypotheses.GLOBAL,
     measure=measure,
     scope=(hypotheses.plain_units,),
     blind_spot="Random points at a few scales and one flow: the inequality is nearly an equality "

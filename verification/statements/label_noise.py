@@ -50,7 +50,7 @@ STATEMENT = Statement(
     r"\Theta\left(\eta^2k\,\sigma^2/2n\right)\right\Vert = O(\eta),"
     r"\qquad \mathrm{rank}\,Z \to 1",
     source="Gatmiry, Li, Reddi and Jegelka (ICML 2024); Li, Wang and Arora (ICLR 2022)",
-    hypotheses=(hypotheses.where_plain(hypotheses.slopes), hypotheses.where_plain(hypotheses.independence)),
+    hypotheses=hypotheses.ANY_UNITS,
     measure=measure,
     blind_spot="The order is fitted over a factor 2.8 of step sizes, up to the time at which a "
     "quarter of the excess sharpness is "

@@ -146,7 +146,7 @@ STATEMENT = Statement(
     formula=r"\mathrm{Hess}\,F[U,U] = 4\,s_i\,(\varphi'\varphi''')\left(\varphi^{-1}(y_i/m)\right)\sum_j u_j^2"
     r"\ \mathrm{at\ the\ rank\ one\ point}",
     source="this toolkit",
-    hypotheses=(a1_fails, hypotheses.independence),
+    hypotheses=(hypotheses.existence, a1_fails, hypotheses.independence),
     measure=measure,
     scope=(hypotheses.plain_units,),
     problem=lambda evidence: evidence.outside,

@@ -49,8 +49,9 @@ def end_features(evidence: Evidence) -> Check:
     """Largest distance of the flow's end from (phi'')^{-1}(k_i / a_j), solved for k by bisection."""
     measured = float(np.abs(evidence.features[-1] - evidence.minimum.Z).max()) if evidence.settled else float("nan")
     reason = "distance that S13 allows at the gradient where the flow stopped, and 1e-12 for rounding"
-    name = "|z_ji - (phi'')^-1(k_i/a_j)| where the flow stops"
-    return Check(name, measured, "<=", 0.0, _distance_left(evidence), reason, evidence.features[-1].size)
+    name, size = "|z_ji - (phi'')^-1(k_i/a_j)| where the flow stops", evidence.features[-1].size
+    resolution = stationary.TELLING * stationary.way(evidence)
+    return Check(name, measured, "<=", 0.0, _distance_left(evidence), reason, size, resolution=resolution)
 
 
 def _distance_left(evidence: Evidence) -> float:
@@ -71,7 +72,8 @@ def level_of_units(evidence: Evidence) -> Check:
     tolerance = 2.0 * steepest * _distance_left(evidence) / float(np.abs(values).max() or 1.0)
     reason = "the same distance, times max |a| and the largest phi''' on the interval of S7"
     measured = spread if evidence.settled else float("nan")
-    return Check("spread of a_j phi''(z_ji) over the units", measured, "<=", 0.0, tolerance, reason, values.shape[1])
+    name, size = "spread of a_j phi''(z_ji) over the units", values.shape[1]
+    return Check(name, measured, "<=", 0.0, tolerance, reason, size, resolution=stationary.TELLING)
 
 
 def levels(evidence: Evidence, Z: Array) -> Array:
@@ -106,7 +108,7 @@ STATEMENT = Statement(
     formula=r"z_{ji} = (\varphi'')^{-1}(k_i/a_j),\quad \sum_j a_j\,\varphi(z_{ji}) = y_i,\qquad "
     r"s_{\min} \to \min_{ji} a_j^2 s_i\ \mathrm{in\ S3}\!-\!\mathrm{S5}",
     source="this toolkit",
-    hypotheses=(hypotheses.slopes, hypotheses.independence, hypotheses.confinement),
+    hypotheses=hypotheses.GLOBAL,
     measure=measure,
     scope=(hypotheses.plain_units,),
     problem=lambda evidence: evidence.signed,

@@ -9,6 +9,8 @@ from verification.evidence import Evidence
 from verification.points import Array, Point, activation_table
 from verification.records import Check, Measurement, Statement
 
+TELLING = 0.01  # of what a wrong statement would show, or of the way that the flow has come: the least that is told
+
 
 def measure(evidence: Evidence) -> Measurement:
     """Rank one at the flow's end; no gradient at the rank-one point; a gradient wherever the units
@@ -36,6 +38,7 @@ def rank_one(evidence: Evidence) -> Check:
         tolerance,
         reason,
         1,
+        resolution=TELLING,
     )
 
 
@@ -46,9 +49,13 @@ def end_features(evidence: Evidence) -> Check:
     tolerance, reason = (1e-4, "1e-4 is a choice: S6 gives no bound here")
     if each is not None:
         tolerance, reason = float(each.max()) + 1e-12, "distance that S6 allows at the gradient where the flow stopped"
-    return Check(
-        "|z - phi^-1(y/m)| where the flow stops", measured, "<=", 0.0, tolerance, reason, evidence.features[-1].size
-    )
+    name, size = "|z - phi^-1(y/m)| where the flow stops", evidence.features[-1].size
+    return Check(name, measured, "<=", 0.0, tolerance, reason, size, resolution=TELLING * way(evidence))
+
+
+def way(evidence: Evidence) -> float:
+    """Largest |z - z*| where the flow starts, and at least its rounding."""
+    return float(np.abs(evidence.features[0] - evidence.minimum.Z).max()) + 1e-10
 
 
 def _distance_left(evidence: Evidence, largest: float) -> tuple[float, str]:
@@ -120,7 +127,7 @@ STATEMENT = Statement(
     formula=r"\mathrm{grad}\,F = 0 \;\Longleftrightarrow\; z_{ji} = \varphi^{-1}(y_i/m)\ \mathrm{for\ "
     r"all}\ j",
     source="Gatmiry, Li, Reddi and Jegelka (ICML 2024)",
-    hypotheses=(hypotheses.slopes, hypotheses.independence),
+    hypotheses=hypotheses.RANK_ONE,
     measure=measure,
     scope=(hypotheses.unit_weights,),
     blind_spot="One flow is followed to its end. Stationary points that attract nothing would be "

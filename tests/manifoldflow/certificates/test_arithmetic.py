@@ -56,6 +56,22 @@ def test_where_a_formula_is_not_defined_nothing_is_known(formula, low, high, ari
     assert found["0"].hi[0] == INF
 
 
+@pytest.mark.parametrize(("formula", "low", "high"), [
+    ("z**3 + 10*z + atan(tan(z))", 1.0, 2.0),  # phi' = 3 z^2 + 11 wherever phi is defined, and phi jumps between
+    ("z**3 + 10*z + log(z)/100", -3.0, -1.0),  # the derivatives of log are defined there
+    ("z**3 + 10*z + tanh(sqrt(z))", -3.0, -1.0),
+    ("z**3 + z + atan(1/z)", -1.0, 1.0),
+])  # fmt: skip
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_a_bounded_function_of_what_is_undefined_is_unknown(formula, low, high, order, arithmetic):
+    """So that A1 is not proved across a jump of phi, of which the derivative knows nothing."""
+    program, whole = derivative(UnitFunction(formula), order).program, Interval(np.array([low]), np.array([high]))
+    found = arithmetic.enclose(program, whole)
+    assert {name: (value.lo[0], value.hi[0]) for name, value in found.items()} == dict.fromkeys(found, (-INF, INF))
+    inside = arithmetic.enclose(program, Interval(np.array([0.99]), np.array([1.01])))["value"]
+    assert np.isfinite([inside.lo, inside.hi]).all()
+
+
 def test_a_square_is_not_a_product_with_another_number():
     across = Interval(np.array([-2.0]), np.array([1.0]))
     assert Float64Intervals().enclose(derivatives(UnitFunction("z**2 + z**4"), 0), across)["0"].lo[0] == 0.0

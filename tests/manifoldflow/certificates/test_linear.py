@@ -27,6 +27,13 @@ def wild(rng, *shape):
     return rng.normal(size=shape) * 10.0 ** rng.integers(-12, 12, shape)
 
 
+def test_what_overflows_on_the_way_is_unknown():
+    found = product(np.array([[1.5e308, 1.5e308, -1.7e308], [1.0, 1.0, 1.0]]), np.ones((3, 1)))
+    assert (found.lo[0, 0], found.hi[0, 0]) == (-INF, INF)
+    assert found.lo[1, 0] <= 3.0 <= found.hi[1, 0]
+    assert np.isnan((Interval(np.nan) * Interval(0.0, 1.0)).lo)  # not nought, which only nought times infinity is
+
+
 @pytest.mark.parametrize("multiply", [product, sharp_product])
 def test_products_contain_the_exact_ones(multiply):
     rng = np.random.default_rng(0)

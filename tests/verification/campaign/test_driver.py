@@ -3,7 +3,7 @@
 import json
 import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 import manifoldflow as mf
 from manifoldflow.errors import InputError
 from verification.campaign import Call, Campaign, Database, Standing, drive, run
+from verification.campaign.executors import InThisProcess
 from verification.campaign.task import shared
 from verification.campaign.work import perform
 from verification.errors import WorkerError
@@ -199,6 +200,20 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "deaths").read_text() == "x"
     assert {row.attempts for row in rows(tmp_path / "a.sqlite")} == {1}
     assert set(multiprocessing.active_children()) <= set(before)
+
+
+class Dead(InThisProcess):
+    """Its worker has died."""
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        raise BrokenExecutor("a worker died")
+
+
+def test_a_worker_that_dies_before_the_first_task_is_replaced(tmp_path: Path) -> None:
+    asked, made = calls("square", {"x": 1}), iter([Dead(), Dead(), InThisProcess()])
+    assert run(asked, tmp_path / "a.sqlite", executor=lambda: next(made)).exit_code == 0
+    with pytest.raises(WorkerError, match="The workers die"):
+        run(asked, tmp_path / "b.sqlite", executor=Dead, attempts=2)
 
 
 def test_a_task_that_kills_every_worker_is_a_failure_and_takes_none_with_it(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from scipy.optimize import fsolve
 
 from manifoldflow.errors import InputError
 from verification.search import Family
+from verification.search.one_sample import ends, point
 from verification.search.patterns import pattern_counts
-from verification.search.phase import DIAGRAMS, Found, _point, diagram, write
+from verification.search.phase import DIAGRAMS, Found, diagram, write
 
 S11 = {"tanh": 1 / np.sqrt(3), "arctan": np.pi / 6, "sigmoid": (3 + np.sqrt(3)) / 6, "softplus": np.log(2.0)}
 
@@ -66,9 +67,20 @@ def test_counts_of_critical_points_by_random_starts() -> None:
     for _ in range(400):
         z, _, status, _ = fsolve(equations, rng.uniform(-4.0, 4.0, m), full_output=True, xtol=1e-12)
         if status == 1 and np.abs(equations(z)).max() < 1e-10 and np.ptp(z) > 1e-6:
-            assert float(_point(family, values, z).gradient_norm) < 1e-8
+            assert float(point(family, values, z).gradient_norm) < 1e-8
             kinds.add(tuple(np.round(np.sort(z), 6)))
     assert len(kinds) == pattern_counts(family, values, np.array([y]), m)[0] > 0
+
+
+def test_flows_side_by_side_end_as_alone() -> None:
+    family, values = Family.of("tanh(z) + e*z**3", {"e": (0.0, 1.0)}), (0.1,)
+    starts = [np.array([-1.0, 0.0, 0.5, 2.0]), np.array([0.3, 0.31, 0.3, 0.32]), np.array([3.0, -3.0, 3.0, -2.9])]
+    together = point(family, values, np.array(starts).T)
+    for k, Z in enumerate(starts):
+        np.testing.assert_allclose(together.C[:, k], point(family, values, Z).C[:, 0], rtol=1e-12, atol=1e-14)
+    words = ends(family, values, starts)
+    assert words == [ends(family, values, [Z])[0] for Z in starts]
+    assert {"rank one", "disagreeing"} & set(words)
 
 
 def test_processes_give_the_same(tmp_path: Path) -> None:

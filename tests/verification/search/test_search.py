@@ -7,16 +7,30 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from manifoldflow import cli
 from manifoldflow.certificates import enclose_constants
 from manifoldflow.errors import DataError
 from manifoldflow.manifold import ZeroLossManifold
 from manifoldflow.network import TwoLayerNetwork
-from verification.search import FAMILIES, INEQUALITIES, Effort, Family, Row, inequality_named, load, replay, run
+from verification.search import (
+    FAMILIES,
+    INEQUALITIES,
+    Effort,
+    Family,
+    Instance,
+    Row,
+    inequality_named,
+    load,
+    replay,
+    run,
+)
 from verification.search.driver import missed, table
 from verification.search.enclosed import constants
 from verification.search.geometry import geometry
+from verification.search.inequalities import Region
+from verification.search.measured import Measured
 from verification.search.replay import NOT_REFUTED, REFUTED, UNDECIDED, Replay
 
 SMALL = Effort(pools=2, starts=1, evaluations=110)
@@ -106,6 +120,42 @@ def test_between_the_ends_nothing_is_decided() -> None:
     close = Replay(mpmath.mpf("0.99"), mpmath.mpf("1.01"), 1.0)
     assert close.verdict() == UNDECIDED
     assert Replay(mpmath.nan, mpmath.nan, 1.0, "no enclosure").verdict() == UNDECIDED
+
+
+@pytest.mark.parametrize("nu", [1.0, 0.3])
+def test_an_equality_is_no_refutation(nu: float) -> None:
+    """S7* with one unit at z = 0, where phi' = rho1: its two sides are the same number."""
+    family, exact = Family.of("z**3 + nu*z", {"nu": (0.1, 2.0)}), inequality_named("S7*")
+    flattest = np.full((2, 1), brentq(lambda z: 2.0 * (z**3 + nu * z) - 1.0 - nu, 0.0, 1.0))
+    theta = np.array([[1.0], [0.0]])
+    instance = Instance(exact, family, (nu,), np.ones((1, 1)), theta, np.ones(2), flattest, 1.0, 0)
+    assert replay(instance).verdict() == NOT_REFUTED
+    wrong = replace(exact, ratio=lambda x: exact.ratio(x) / (1 + mpmath.mpf("1e-12")))
+    assert replay(replace(instance, inequality=wrong)).verdict() == REFUTED
+
+
+def _polyak(x: Measured, **other: object) -> object:
+    return x.point.gradient_norm**2 / (2.0 * Region.stated(replace(x, **other)).rate * x.excess)
+
+
+WRONG = {
+    "S3 4 + kappa": ("S3", lambda x: x.smallest / ((4 + Region.stated(x).kappa) * Region.stated(x).c1)),
+    "S5 s_max": ("S5", lambda x: _polyak(x, data=replace(x.data, s_min=x.point.s.max()))),
+    "S6 without s_i": ("S6", lambda x: x.point.gradient_norm / (2 * x.data.mu**0.5 * x.stated.rho1 * x.stated.rho2
+                                                               * abs(x.Z - x.flattest).max())),
+    "S7 s^2": ("S7", lambda x: x.point.F / (2 * x.point.s**2 * x.point.table[1] ** 2).max()),
+    "S13 s_max": ("S13", lambda x: inequality_named("S13").ratio(x) * x.data.s_min / x.point.s.max()),
+    "S10/S5 max a^2": ("S10/S5", lambda x: _polyak(x, weight=(x.point.a**2).max())),
+}  # fmt: skip
+"""Statements with a wrong exponent, sign, or extremum."""
+
+
+@pytest.mark.parametrize("name", list(WRONG))
+def test_wrong_statements_are_refuted(name: str) -> None:
+    base, ratio = WRONG[name]
+    wrong = replace(inequality_named(base), name=name, ratio=ratio)
+    [row] = run(FAMILIES[1:2], inequalities=[wrong], effort=Effort(1, 1, 20))
+    assert row.replay.verdict() == REFUTED, row.replay
 
 
 def test_same_seed_same_numbers() -> None:
