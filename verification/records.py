@@ -293,7 +293,8 @@ def _because(missing: tuple[Hypothesis, ...], text: str) -> str:
 @dataclass(frozen=True, eq=False)
 class CaseReport:
     """Everything kept of one case: its verdicts, facts about it, the series that the plots show, and the certificates
-    that there are, whatever statements were tested.
+    that there are, whatever statements were tested. `plots` are those of the page, by statement, each a caption and an
+    SVG; None where they are not drawn yet.
     """
 
     name: str
@@ -301,3 +302,4 @@ class CaseReport:
     verdicts: tuple[Verdict, ...]
     series: dict[str, Any] = field(default_factory=dict)
     certificates: tuple[Certificate, ...] = ()
+    plots: dict[str, list[tuple[str, str]]] | None = None

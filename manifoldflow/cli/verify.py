@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from verification.results import VerificationReport
 
 
+# As in `verification.runner`, which is not loaded yet when its workers begin to; a test compares.
+PRELOADED = ("verification.runner", "verification.report.figures")
 EXAMPLE = """\
 manifoldflow verify --data mine.npz --activation "sinh(z)" --out report
 A line a statement: verdict, measured number, bound, margin.
@@ -46,6 +48,10 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Test, print, write the report."""
+    from manifoldflow.processes import worker_context
+
+    if arguments.processes > 0:
+        worker_context(*PRELOADED)  # it loads them while this process does
     from verification import cases
     from verification.files import require_folder
     from verification.runner import statement_ids, verify
@@ -54,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     require_folder(arguments.out)
     chosen = statement_ids(arguments.statements)
     problems = make_cases(arguments, cases.DEFAULT_DATA, cases.DEFAULT_ACTIVATIONS)
-    report = verify(problems, chosen, progress=report_progress(arguments.quiet), processes=arguments.processes)
+    progress = report_progress(arguments.quiet)
+    report = verify(problems, chosen, progress=progress, processes=arguments.processes, draw=True)
     text = report.to_json(command_line(arguments)) if arguments.json else report_table(report)
     print(text)
     if report.interrupted:

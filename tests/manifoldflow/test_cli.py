@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,11 @@ def test_verify_holds(data_file: str, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "S2 holds" in text.err
     assert json.loads((out / "verification.json").read_text())["exit_code"] == 0
     assert (out / "index.html").exists()
+
+
+def test_workers_load_what_the_runner_says() -> None:
+    assert cli.verify.PRELOADED == runner.PRELOADED
+    assert all(map(find_spec, runner.PRELOADED))
 
 
 def test_verify_tanh_does_not_pass(data_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
