@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import add_command, add_network, add_problem, command_line, make_cases, report_progress
+from .options import add_command, add_network, add_out, add_problem, command_line, make_cases, report_progress
 from .values import natural
 
 if TYPE_CHECKING:
@@ -29,13 +28,7 @@ def add(commands: Any) -> None:
     add_problem(command, data=None, activation=None)
     add_network(command)
     command.add_argument("--statements", metavar="IDS", help="comma-separated, such as S1,S3 (default: all)")
-    command.add_argument(
-        "--out",
-        type=Path,
-        default=Path("report"),
-        metavar="DIR",
-        help="folder of the report (default: report)",
-    )
+    add_out(command, "folder of the report", "report")
     command.add_argument(
         "--processes",
         type=natural,
@@ -53,11 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.processes > 0:
         worker_context(*PRELOADED)  # it loads them while this process does
     from verification import cases
-    from verification.files import require_folder
     from verification.runner import statement_ids, verify
     from verification.tables import report_table
 
-    require_folder(arguments.out)
     chosen = statement_ids(arguments.statements)
     problems = make_cases(arguments, cases.DEFAULT_DATA, cases.DEFAULT_ACTIVATIONS)
     progress = report_progress(arguments.quiet)
