@@ -79,6 +79,7 @@ def _quotient(unit: UnitFunction, name: str, value: Expr) -> Quantity:
     return Quantity(name, _program({"value": value, "slope": exposed(value.diff(unit.z))}))
 
 
+@lru_cache(maxsize=256)
 def _phi(unit: UnitFunction, order: int) -> Expr:
     if unit.phi is None:
         raise InputError(f"Certificates are about units a*phi(z); {unit.formula!r} is not of this form.")
