@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import manifoldflow as mf
+from manifoldflow.certificates.elementary import FUNCTIONS
+from manifoldflow.certificates.interval import Interval
 from manifoldflow.codegen import load_kernel
 
-PARTS = ("flow", "everything else", "activations")
+PARTS = ("flow", "everything else", "activations and series")
 ACTIVATIONS = ("tanh(z)", "z**2", "atan(z)", "1/(1 + exp(-z))", "softplus(z)")  # of S11
 
 
@@ -14,7 +16,8 @@ def compile_part(part: str) -> None:
 
     >>> compile_part("flow")
     """
-    if part == "activations":
+    if part == "activations and series":
+        FUNCTIONS["exp"](Interval(1.0))
         for formula in ACTIVATIONS:
             load_kernel(mf.UnitFunction(formula))
         return

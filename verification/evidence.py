@@ -13,7 +13,9 @@ import numpy as np
 
 import manifoldflow as mf
 from manifoldflow.assumptions import Constants
-from manifoldflow.certificates import ConstantsEnclosure, NegativeCurvature, Survey, negative_curvature, survey
+from manifoldflow.certificates import ConstantsEnclosure, NegativeCurvature, Survey, negative_curvature
+from manifoldflow.certificates.existence import ExactPoint
+from manifoldflow.certificates.survey import completed, of_start
 from manifoldflow.errors import AssumptionWarning, GeometryError
 from manifoldflow.flow import FlowSolution
 from manifoldflow.integration import FlowProgress
@@ -107,18 +109,26 @@ class Evidence:
         return self.manifold.random_point(rng=self.rng(0))
 
     @cached_property
-    def survey(self) -> Survey:
-        """Every certificate about the manifold and the start; raises `NotStatedError` for units of another form."""
+    def proved_of_start(self) -> tuple[ExactPoint, ConstantsEnclosure]:
+        """The certificates about the start; raises `NotStatedError` for units of another form."""
         if not self.is_plain:
             raise NotStatedError("certificates are about units a*phi(z).")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AssumptionWarning)
-            return survey(self.manifold, self.start)
+            return of_start(self.manifold, self.start)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Every certificate about the manifold and the start; raises `NotStatedError` for units of another form."""
+        start = self.proved_of_start
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AssumptionWarning)
+            return completed(self.manifold, *start)
 
     @property
     def enclosure(self) -> ConstantsEnclosure:
         """The constants of S7 for the flow from `start`, each between two numbers."""
-        return self.survey.constants
+        return self.proved_of_start[1]
 
     @cached_property
     def constants(self) -> Constants:

@@ -13,23 +13,6 @@ from numpy.typing import ArrayLike
 from .errors import OutputError
 
 
-def require_folder(path: Path | None) -> None:
-    """Refuse a folder that cannot be made or written to, before the work whose results it is for; None is no folder.
-
-    >>> require_folder(Path("/dev/null/report"))  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    verification.errors.OutputError: Cannot write to /dev/null/report: /dev/null is not a folder ...
-    """
-    if path is None:
-        return
-    there = next(part for part in (path, *path.absolute().parents) if part.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise OutputError(
-            f"Cannot write to {path}: {there} is not a folder that can be written to. Name another folder with --out."
-        )
-
-
 def write_text(path: Path, text: str) -> Path:
     """Write text as UTF-8, whole or not at all, and return the path."""
     return write_bytes(path, text.encode("utf-8"))

@@ -7,6 +7,7 @@ pre-activations that occurs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -78,11 +79,11 @@ def _slopes_seen(evidence: Evidence) -> Hypothesis:
 
 
 def independence(evidence: Evidence) -> Hypothesis:
-    """A2: the samples are linearly independent, mu > 0."""
+    """A2: the samples are linearly independent, mu > 0; dependent ones are another problem, that of S12."""
     n, d = evidence.case.data.X.shape
     mu = evidence.constants.mu
     detail = f"mu = {mu:.4g} with n = {n}, d = {d}"
-    return _examined(evidence.enclosure.certificate("A2"), mu > 0.0, detail)
+    return replace(_examined(evidence.enclosure.certificate("A2"), mu > 0.0, detail), sets_apart=True)
 
 
 def normality(evidence: Evidence) -> Hypothesis:

@@ -14,7 +14,7 @@ from .study.sizes import LargePlan
 if TYPE_CHECKING:
     from .evidence import Evidence
 
-PLAN = LargePlan((0.25, 0.5), runs=12, uses=200_000)
+PLAN = LargePlan((0.25, 0.5), runs=12, uses=160_000, share=0.03, variances=(1.0, 4.0))
 
 
 def large_steps(evidence: Evidence) -> tuple[LargeRow, ...]:

@@ -65,13 +65,15 @@ class Hypothesis:
     """An assumption as it was found on one case: its name, whether it is met, and the numbers that show it.
 
     `basis` is how that is known: "given" with the case, "proved" or "refuted" by a certificate, "measured" in floating
-    point, or seen on a "grid" where a certificate was asked for; the detail then says why there is none.
+    point, or seen on a "grid" where a certificate was asked for; the detail then says why there is none. Where one that
+    `sets_apart` is not met, the problem is of another kind: what fails there is not what the statement claims.
     """
 
     name: str
     met: bool
     detail: str
     basis: Basis = "measured"
+    sets_apart: bool = False
 
     @property
     def text(self) -> str:
@@ -275,10 +277,9 @@ def _rank(check: Check) -> int:
 def _judge(checks: tuple[Check, ...], missing: tuple[Hypothesis, ...]) -> tuple[Status, str]:
     """The verdict of the checks, given the hypotheses that are not met."""
     first = min(checks, key=_rank)
-    # Dependent samples are another problem (S12), not a counterexample: what fails there is nobody's claim.
-    dependent = any(hypothesis.name == "A2" for hypothesis in missing)
+    elsewhere = any(hypothesis.sets_apart for hypothesis in missing)
     wrong = f"{first.quantity} is on the wrong side of the bound"
-    if first.status == "fails" and not dependent:
+    if first.status == "fails" and not elsewhere:
         return "fails", _because(missing, f"{wrong}.")
     if missing:
         seen = {
@@ -321,7 +322,8 @@ def _because(missing: tuple[Hypothesis, ...], text: str) -> str:
 @dataclass(frozen=True, eq=False)
 class CaseReport:
     """Everything kept of one case: its verdicts, facts about it, the series that the plots show, and the certificates
-    that there are, whatever statements were tested.
+    that there are, whatever statements were tested. `plots` are those of the page, by statement, each a caption and an
+    SVG; None where they are not drawn yet.
     """
 
     name: str
@@ -329,3 +331,4 @@ class CaseReport:
     verdicts: tuple[Verdict, ...]
     series: dict[str, Any] = field(default_factory=dict)
     certificates: tuple[Certificate, ...] = ()
+    plots: dict[str, list[tuple[str, str]]] | None = None

@@ -22,11 +22,15 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class VerificationReport:
-    """Reports of all cases, in the order in which the cases were given."""
+    """Reports of all cases, in the order in which the cases were given.
+
+    `formulas` are those of the statements as SVG; None where they are not drawn yet.
+    """
 
     cases: tuple[CaseReport, ...]
     interrupted: bool = False
     seconds: float = 0.0
+    formulas: dict[str, str] | None = None
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

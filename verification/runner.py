@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 from manifoldflow.errors import InputError
+from manifoldflow.processes import one_blas_thread, worker_context
 
 from . import facts
 from .compiling import PARTS, compile_part
 from .errors import WorkerError
 from .evidence import Evidence
 from .records import Case, CaseReport, Statement, Verdict
+from .report.drawings import case_drawn, formulas
 from .results import VerificationReport
 from .statements import STATEMENTS
 from .workers import end_with_driver
 
 Progress = Callable[[str], None]
-Outcome = tuple[dict[int, CaseReport], bool]  # reports by number of the case, and whether Ctrl-C was pressed
+# Reports by number of the case, the statements' formulas if drawn, and whether Ctrl-C was pressed.
+Outcome = tuple[dict[int, CaseReport], dict[str, str] | None, bool]
 _SERIES = {
     "region": "S3",
     "noise": "S9",
@@ -35,8 +36,8 @@ _SERIES = {
     "ranks": "S12",
     "speeds": "S14",
 }  # series of the plots, and the statement that computes each
+PRELOADED = (__name__, "verification.report.figures")  # in the process that workers are copies of
 _WORKER: dict[str, SimpleQueue[str]] = {}  # in a worker process: the queue of its progress lines
-_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def verify(
@@ -45,6 +46,7 @@ def verify(
     *,
     progress: Progress | None = None,
     processes: int = 0,
+    draw: bool = False,
 ) -> VerificationReport:
     """Test statements on cases.
 
@@ -53,6 +55,7 @@ def verify(
         statements: ids such as "S3" (None: all).
         progress: called with a line of text whenever a verdict is there.
         processes: cases run in that many processes of one BLAS thread each; 0: one after another in this one.
+        draw: draw what the page shows in those processes too; else it is drawn when the page is made.
 
     Returns:
         An immutable `VerificationReport`; after Ctrl-C one with `interrupted` set and what was finished.
@@ -68,9 +71,9 @@ def verify(
     chosen, listed, begin = _chosen(statements), list(cases), time.perf_counter()
     names = tuple(statement.id for statement in chosen)
     run = _side_by_side if processes > 0 else _in_turn
-    found, interrupted = run(listed, names, progress or _silent, processes)
+    found, drawn, interrupted = run(listed, names, progress or _silent, processes, draw)
     reports = tuple(found[k] for k in sorted(found))
-    return VerificationReport(reports, interrupted=interrupted, seconds=time.perf_counter() - begin)
+    return VerificationReport(reports, interrupted, time.perf_counter() - begin, drawn)
 
 
 def check_case(case: Case, names: Sequence[str], progress: Progress) -> CaseReport:
@@ -125,31 +128,33 @@ def _chosen(names: Sequence[str] | None) -> tuple[Statement, ...]:
     return STATEMENTS if names is None else tuple(known[name] for name in known if name in names)
 
 
-def _in_turn(cases: list[Case], names: tuple[str, ...], progress: Progress, processes: int) -> Outcome:
-    del processes
+def _in_turn(cases: list[Case], names: tuple[str, ...], progress: Progress, processes: int, draw: bool) -> Outcome:
+    del processes, draw
     found: dict[int, CaseReport] = {}
     try:
         for k, case in enumerate(cases):
             found[k] = check_case(case, names, progress)
     except KeyboardInterrupt:
-        return found, True
-    return found, False
+        return found, None, True
+    return found, None, False
 
 
-def _side_by_side(cases: list[Case], names: tuple[str, ...], progress: Progress, processes: int) -> Outcome:
-    """Cases in processes of their own; forked ones would not survive a Numba kernel that has started threads."""
-    context = multiprocessing.get_context("spawn")
+def _side_by_side(cases: list[Case], names: tuple[str, ...], progress: Progress, processes: int, draw: bool) -> Outcome:
+    """Cases in processes of their own."""
+    context = worker_context(*PRELOADED)
     lines = context.SimpleQueue()
-    with _one_blas_thread():
+    with one_blas_thread():
         pool = ProcessPoolExecutor(min(processes, max(len(cases), len(PARTS))), context, _start_worker, (lines,))
         futures: list[Future[Any]] = [pool.submit(compile_part, part) for part in PARTS]
         try:
             _relay(futures, lines, progress)
-            futures = [pool.submit(_check_in_worker, case, names) for case in cases]
-            _relay(futures, lines, progress)
-            return {k: _result(future) for k, future in enumerate(futures)}, False
+            futures = [pool.submit(_check_in_worker, case, names, k, draw) for k, case in enumerate(cases)]
+            drawn = [pool.submit(formulas, names)] if draw else []
+            _relay(futures + drawn, lines, progress)
+            found = {k: _result(future) for k, future in enumerate(futures)}
+            return found, _result(drawn[0]) if draw else None, False
         except KeyboardInterrupt:
-            return _finished(futures), True
+            return _finished(futures), None, True
         finally:
             _stop(pool, futures)
 
@@ -163,8 +168,9 @@ def _start_worker(lines: SimpleQueue[str]) -> None:
     _WORKER["lines"] = lines
 
 
-def _check_in_worker(case: Case, names: tuple[str, ...]) -> CaseReport:
-    return check_case(case, names, _WORKER["lines"].put)
+def _check_in_worker(case: Case, names: tuple[str, ...], number: int, draw: bool) -> CaseReport:
+    found = check_case(case, names, _WORKER["lines"].put)
+    return case_drawn(found, number) if draw else found
 
 
 def _result(future: Future[Any]) -> Any:
@@ -183,23 +189,6 @@ def _stop(pool: ProcessPoolExecutor, futures: list[Future[Any]]) -> None:
     pool.shutdown(wait=not unfinished, cancel_futures=True)
     for child in multiprocessing.active_children() if unfinished else ():
         child.terminate()
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Processes started within use one BLAS thread each: on matrices of this size more only wait for
-    one another.
-    """
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _relay(futures: list[Future[Any]], lines: SimpleQueue[str], progress: Progress) -> None:

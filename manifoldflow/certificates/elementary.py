@@ -7,15 +7,16 @@ the remainder's interval are rounded outward, so nothing has to be known about r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from functools import cache, wraps
 from math import factorial
 
 import numpy as np
 
+from ..compiled.directed import horner
 from ..validation import Array
-from .interval import INF, LARGEST, SMALLEST, WHOLE, Interval, down, exactly, up, where
+from .interval import INF, LARGEST, SMALLEST, WHOLE, Interval, down, exactly, stack, up, where
 
 PointFunction = Callable[[Array], Interval]  # an enclosure of the value at each number
 IntervalFunction = Callable[[Interval], Interval]
@@ -72,24 +73,23 @@ def _odd(function: PointFunction) -> PointFunction:
     return at
 
 
-def _series(coefficients: Sequence[Interval], t: Interval) -> Interval:
+def _series(coefficients: Interval, t: Interval) -> Interval:
     """Horner's scheme, the last coefficient first."""
-    total = coefficients[-1]
-    for coefficient in reversed(coefficients[:-1]):
-        total = coefficient + t * total
-    return total
+    lo, hi = t.lo.flatten(), t.hi.flatten()
+    horner(coefficients.lo, coefficients.hi, lo, hi)
+    return Interval(lo.reshape(t.lo.shape), hi.reshape(t.hi.shape))
 
 
-def _with_remainder(terms: list[Fraction], remainder: tuple[Fraction, Fraction]) -> list[Interval]:
+def _with_remainder(terms: list[Fraction], remainder: tuple[Fraction, Fraction]) -> Interval:
     """Coefficients of a series, then the interval that stands for all that follow."""
-    return [exactly(term) for term in terms] + [Interval(exactly(remainder[0]).lo, exactly(remainder[1]).hi)]
+    return stack([*map(exactly, terms), Interval(exactly(remainder[0]).lo, exactly(remainder[1]).hi)])
 
 
 # --- exp and what is made of it -------------------------------------------------------------------
 
 
 @cache
-def _exp_series() -> list[Interval]:
+def _exp_series() -> Interval:
     """|r| < 0.36: the Lagrange form of the remainder has exp(xi) between 0.69 and 1.44."""
     remainder = Fraction(2, 3 * factorial(14)), Fraction(3, 2 * factorial(14))
     return _with_remainder([Fraction(1, factorial(k)) for k in range(14)], remainder)
@@ -112,7 +112,7 @@ def _exp_at(x: Array) -> Interval:
 
 
 @cache
-def _sinh_series() -> list[Interval]:
+def _sinh_series() -> Interval:
     """sinh(x)/x in x^2 for |x| <= 1; the remainder has cosh(xi) between 1 and 1.55."""
     last = Fraction(1, factorial(19))
     return _with_remainder([Fraction(1, factorial(2 * k + 1)) for k in range(9)], (last, last * Fraction(31, 20)))
@@ -174,7 +174,7 @@ def _of_size(function: PointFunction, *, falling: bool) -> IntervalFunction:
 
 
 @cache
-def _area_series(n_terms: int, largest: Fraction) -> list[Interval]:
+def _area_series(n_terms: int, largest: Fraction) -> Interval:
     """atanh(s)/s in s^2 <= largest: positive terms, those that follow at most a geometric series."""
     last = Fraction(1, 2 * n_terms + 1)
     return _with_remainder([Fraction(1, 2 * k + 1) for k in range(n_terms)], (last, last / (1 - largest)))
@@ -205,7 +205,7 @@ def _log1p(t: Interval) -> Interval:
 
 
 @cache
-def _arcus_series() -> list[Interval]:
+def _arcus_series() -> Interval:
     """atan(s)/s in s^2 < 1/16: alternating, so what follows lies between nought and its first term."""
     return _with_remainder([Fraction((-1) ** k, 2 * k + 1) for k in range(14)], (Fraction(0), Fraction(1, 29)))
 
@@ -246,14 +246,14 @@ def _erf_at(x: Array) -> Interval:
 
 
 @cache
-def _sine_series() -> list[Interval]:
+def _sine_series() -> Interval:
     """sin(r)/r in r^2 < 0.65: alternating and falling."""
     last = Fraction((-1) ** 10, factorial(21))
     return _with_remainder([Fraction((-1) ** k, factorial(2 * k + 1)) for k in range(10)], (Fraction(0), last))
 
 
 @cache
-def _cosine_series() -> list[Interval]:
+def _cosine_series() -> Interval:
     last = Fraction((-1) ** 10, factorial(20))
     return _with_remainder([Fraction((-1) ** k, factorial(2 * k)) for k in range(10)], (Fraction(0), last))
 

@@ -107,6 +107,7 @@ def require_plain(unit: UnitFunction) -> None:
         raise InputError(f"This certificate is about units a*phi(z); {unit.formula!r} is not of this form.")
 
 
+@lru_cache(maxsize=256)
 def _phi(unit: UnitFunction, order: int) -> Expr:
     require_plain(unit)
     return exposed(unit_derivative(unit, ActivationDerivative(Integer(order), unit.z)))

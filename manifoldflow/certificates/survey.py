@@ -44,7 +44,6 @@ class Survey:
         return (*first, *hessian, *self.counterexamples)
 
 
-@reproducible
 def survey(manifold: ZeroLossManifold, theta: ArrayLike) -> Survey:
     """Give every certificate that there is for a manifold and a start.
 
@@ -66,9 +65,20 @@ def survey(manifold: ZeroLossManifold, theta: ArrayLike) -> Survey:
     >>> [found.name for found in survey(man, man.random_point(rng=0)).certificates if found.proved]
     ['A1', 'A2', 'A3', 'confinement', 'zero-loss point', 'flattest point', 'Hessian bound']
     """
+    return completed(manifold, *of_start(manifold, theta))
+
+
+@reproducible
+def of_start(manifold: ZeroLossManifold, theta: ArrayLike) -> tuple[ExactPoint, ConstantsEnclosure]:
+    """What a survey says of the start alone, which is all that assumptions are examined by."""
     instance("manifold", manifold, ZeroLossManifold)
     point = exact_zero_loss_point(manifold, theta)
-    constants = _constants(manifold, theta, point.radius if point.certificate.proved else 0.0)
+    return point, _constants(manifold, theta, point.radius if point.certificate.proved else 0.0)
+
+
+@reproducible
+def completed(manifold: ZeroLossManifold, point: ExactPoint, constants: ConstantsEnclosure) -> Survey:
+    """The survey whose first part is given: the flattest point, and counterexamples where A1 is not proved."""
     flattest, hessian = _minimum(manifold)
     counterexamples = () if constants.certificate("A1").proved else _counterexamples(manifold)
     return Survey(point, constants, flattest, hessian, counterexamples)

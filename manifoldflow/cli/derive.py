@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from .options import ACTIVATION, add_command
+from .options import ACTIVATION, add_command, add_out
 from .values import names, natural
 
 EXAMPLE = """\
@@ -32,7 +31,7 @@ def add(commands: Any) -> None:
         "--format", type=names, default=(), metavar="NAMES", help="comma-separated: html, md, tex, ipynb, pdf, json"
     )
     command.add_argument("--json", action="store_true", help="the same as --format json")
-    command.add_argument("--out", type=Path, metavar="DIR", help="write derivation.html there, or what --format says")
+    add_out(command, "write derivation.html there, or what --format says")
 
 
 def run(arguments: argparse.Namespace) -> int:

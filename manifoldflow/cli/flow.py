@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from .options import (
     add_checkpoint,
     add_command,
     add_network,
+    add_out,
     add_problem,
     interrupted,
     make_case,
@@ -43,16 +43,14 @@ def add(commands: Any) -> None:
         help="implicit, for stiff data and to the stationary point (default), explicit, or auto: by measured stiffness",
     )
     add_checkpoint(command)
-    command.add_argument("--out", type=Path, metavar="DIR", help="write flow.npz and plots there")
+    add_out(command, "write flow.npz and plots there")
     command.add_argument("--quiet", action="store_true", help="no progress on stderr, where that is a terminal")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """The flow to stationarity or to its end; 130 where Ctrl-C cut it short, with what there is."""
     from verification.commands.flow import Settings, flow
-    from verification.files import require_folder
 
-    require_folder(arguments.out)
     names = ("t_end", "rtol", "method", "checkpoint", "checkpoint_seconds")
     settings = Settings(**{name: getattr(arguments, name) for name in names})
     with progress_line(arguments.quiet) as progress:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from .options import add_command, add_network, add_problem, make_case, show, write_numbers
+from .options import add_command, add_network, add_out, add_problem, make_case, show, write_numbers
 
 EXAMPLE = """\
 manifoldflow inspect --data mine.npz --activation "z**3 + z"
@@ -21,7 +20,7 @@ def add(commands: Any) -> None:
     command = add_command(commands, "inspect", text, run, EXAMPLE)
     add_problem(command)
     add_network(command)
-    command.add_argument("--out", type=Path, metavar="DIR", help="write inspect.json there")
+    add_out(command, "write inspect.json there")
 
 
 def run(arguments: argparse.Namespace) -> int:

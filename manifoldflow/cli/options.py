@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from .values import count, listed, names, natural, positive, weights
+from .values import count, folder, listed, names, natural, positive, weights
 
 if TYPE_CHECKING:
     from verification.records import Case
@@ -89,6 +89,12 @@ def add_units(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--output-weights", action=_Given, type=weights, metavar="A", help=f"{text}; write --output-weights=-1,..."
     )
+
+
+def add_out(command: argparse.ArgumentParser, text: str, default: str | None = None) -> None:
+    """The folder that a command writes to; `text` is what it writes."""
+    shown = f"{text} (default: {default})" if default else text
+    command.add_argument("--out", type=folder, default=default, metavar="DIR", help=shown)
 
 
 def add_checkpoint(command: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .options import add_command, report_progress
+from .options import add_command, add_out, report_progress
 from .values import count, names, natural, positive
 
 EXAMPLE = """\
@@ -39,8 +39,7 @@ def add(commands: Any) -> None:
                          help="points a side of a phase diagram (default: 24)")  # fmt: skip
     command.add_argument("--processes", type=natural, default=2, metavar="N",
                          help="of a phase diagram (default: 2); 0: in this process")  # fmt: skip
-    command.add_argument("--out", type=Path, default=Path("search"), metavar="DIR",
-                         help="folder of instances, tables and plots (default: search)")  # fmt: skip
+    add_out(command, "folder of instances, tables and plots", "search")
     command.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a table")
     command.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
@@ -48,9 +47,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Search, replay, or draw."""
     from verification.commands import search
-    from verification.files import require_folder
 
-    require_folder(arguments.out)
     if arguments.replay is not None:
         text, numbers, code = search.replayed(arguments.replay, arguments.broken)
     elif arguments.phase is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from .options import (
     add_checkpoint,
     add_command,
     add_network,
+    add_out,
     add_problem,
     command_line,
     interrupted,
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
     command.add_argument("--steps", type=count, default=200_000, metavar="K", help="default: 200000")
     command.add_argument("--runs", type=count, default=2, metavar="R", help="independent runs (default: 2)")
     add_checkpoint(command)
-    command.add_argument("--out", type=Path, metavar="DIR", help="write sgd.html, sgd.npz and sgd.svg there")
+    add_out(command, "write sgd.html, sgd.npz and sgd.svg there")
     command.add_argument("--quiet", action="store_true", help="no progress on stderr, where that is a terminal")
 
 
@@ -75,9 +75,7 @@ def _add_scheme(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Label-noise SGD next to the flow; 130 where Ctrl-C cut it short, with what there is."""
     from verification.commands.sgd import Settings, sgd
-    from verification.files import require_folder
 
-    require_folder(arguments.out)
     names = ("step_size", "noise", "noise_std", "steps", "runs", "batch_size", "sampling", "momentum", "schedule",
              "checkpoint", "checkpoint_seconds")  # fmt: skip
     settings = Settings(**{name: getattr(arguments, name) for name in names})

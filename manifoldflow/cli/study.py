@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from .options import add_command, add_problem, add_units, command_line, make_cases, progress_line, report_progress
+from .options import (
+    add_command,
+    add_out,
+    add_problem,
+    add_units,
+    command_line,
+    make_cases,
+    progress_line,
+    report_progress,
+)
 
 EXAMPLE = """\
 manifoldflow study --data synthetic --parts order --out study
@@ -25,10 +33,9 @@ def add(commands: Any) -> None:
         "--full", action="store_true", help="the sizes of docs/study.md, some ten minutes; otherwise about one"
     )
     command.add_argument("--parts", metavar="NAMES", help="comma-separated: order,clock,large,ends (default: all)")
-    command.add_argument(
-        "--out", type=Path, default=Path("study"), metavar="DIR",
-        help="folder of tables, plots, numbers, and of the checkpoints that an interrupted study is continued from "
-        "(default: study)",
+    add_out(
+        command, "folder of tables, plots, numbers, and of the checkpoints that an interrupted study is continued from",
+        "study",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
@@ -36,9 +43,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """The study of S9 and S14: tables, plots, numbers."""
     from verification.commands import study
-    from verification.files import require_folder
 
-    require_folder(arguments.out)
     problems = make_cases(arguments, ("synthetic", "digits"))
     command = command_line(arguments, ("parts",)) + (" --full" if arguments.full else "")
     with progress_line(arguments.quiet) as progress:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+from pathlib import Path
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -81,3 +83,18 @@ def share(text: str) -> float:
     if not 0.0 <= value < 1.0:
         raise argparse.ArgumentTypeError(f"must be in [0, 1); got {text[:40]!r}")
     return value
+
+
+def folder(text: str) -> Path:
+    """A folder that can be made and written to: found out before the work whose results it is for.
+
+    >>> folder("/dev/null/report")
+    Traceback (most recent call last):
+        ...
+    argparse.ArgumentTypeError: cannot write to /dev/null/report: /dev/null is not a folder that can be written to
+    """
+    path = Path(text)
+    there = next(part for part in (path, *path.absolute().parents) if part.exists())
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return path
+    raise argparse.ArgumentTypeError(f"cannot write to {path}: {there} is not a folder that can be written to")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import add_command, add_network, add_problem, command_line, make_cases, report_progress
+from .options import add_command, add_network, add_out, add_problem, command_line, make_cases, report_progress
 from .values import natural
 
 if TYPE_CHECKING:
     from verification.results import VerificationReport
 
 
+# As in `verification.runner`, which is not loaded yet when its workers begin to; a test compares.
+PRELOADED = ("verification.runner", "verification.report.figures")
 EXAMPLE = """\
 manifoldflow verify --data mine.npz --activation "sinh(z)" --out report
 A line a statement: verdict, measured number, bound, margin.
@@ -27,13 +28,7 @@ def add(commands: Any) -> None:
     add_problem(command, data=None, activation=None)
     add_network(command)
     command.add_argument("--statements", metavar="IDS", help="comma-separated, such as S1,S3 (default: all)")
-    command.add_argument(
-        "--out",
-        type=Path,
-        default=Path("report"),
-        metavar="DIR",
-        help="folder of the report (default: report)",
-    )
+    add_out(command, "folder of the report", "report")
     command.add_argument(
         "--processes",
         type=natural,
@@ -46,15 +41,18 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Test, print, write the report."""
+    from manifoldflow.processes import worker_context
+
+    if arguments.processes > 0:
+        worker_context(*PRELOADED)  # it loads them while this process does
     from verification import cases
-    from verification.files import require_folder
     from verification.runner import statement_ids, verify
     from verification.tables import report_table
 
-    require_folder(arguments.out)
     chosen = statement_ids(arguments.statements)
     problems = make_cases(arguments, cases.DEFAULT_DATA, cases.DEFAULT_ACTIVATIONS)
-    report = verify(problems, chosen, progress=report_progress(arguments.quiet), processes=arguments.processes)
+    progress = report_progress(arguments.quiet)
+    report = verify(problems, chosen, progress=progress, processes=arguments.processes, draw=True)
     text = report.to_json(command_line(arguments)) if arguments.json else report_table(report)
     print(text)
     if report.interrupted:

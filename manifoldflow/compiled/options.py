@@ -31,6 +31,11 @@ def jit_sums(function: F) -> F:
     return _compile(function, {**OPTIONS, "fastmath": {"contract", "reassoc"}})
 
 
+def jit_exact(function: F) -> F:
+    """The same with every operation rounded as it is written: for proofs, which count on it."""
+    return _compile(function, {**OPTIONS, "fastmath": False})
+
+
 def jit_bare(function: F) -> F:
     """The same for functions that make no arrays: nothing counts references to those they are given.
 

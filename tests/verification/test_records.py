@@ -77,6 +77,14 @@ def test_verdict_follows_from_checks_and_hypotheses(good: Evidence, measured: fl
     assert verdict_of(good, measured, met) == status
 
 
+def test_what_fails_on_a_problem_set_apart_is_no_counterexample(good: Evidence) -> None:
+    apart = Hypothesis("A9", False, "a = 1", sets_apart=True)
+    found = _statement(lambda _: Measurement((check(1.5),)), apart).check(good)
+    assert found.status == "does not apply"
+    assert "A9 fails (a = 1)" in found.reason
+    assert "which the statement does not exclude" in found.reason
+
+
 def test_the_failing_check_comes_first(good: Evidence) -> None:
     found = _statement(lambda _: Measurement((check(0.0), check(7.0))), Hypothesis("A9", False, "a = 1")).check(good)
     assert found.decisive is not None

@@ -15,7 +15,8 @@ from verification import STATEMENTS, Case, VerificationReport, verify
 from verification.errors import OutputError
 from verification.report import page, write_report
 from verification.report.figures import plots
-from verification.report.svg import figure_svg, with_shared_glyphs
+from verification.report.glyphs import with_shared_glyphs
+from verification.report.svg import figure_svg
 from verification.results import VerificationReport as Report
 from verification.tables import report_table
 

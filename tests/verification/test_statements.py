@@ -198,6 +198,13 @@ def half_the_correction(evidence: Evidence) -> dict[str, Any]:
     return {"large_steps": tuple(map(halved, evidence.large_steps))}
 
 
+def speed_off_by_three_per_cent(evidence: Evidence) -> dict[str, Any]:
+    def off(row: Any) -> Any:
+        return replace(row, comparison=replace(row.comparison, predicted=1.03 * row.comparison.predicted))
+
+    return {"large_steps": tuple(map(off, evidence.large_steps))}
+
+
 CONTROLS = [
     ("S1", wrong_end),
     ("S1", wrong_rank_one_point),
@@ -231,6 +238,7 @@ CONTROLS = [
     ("S13", lost_gradient),
     ("S14", leading_order),
     ("S14", half_the_correction),
+    ("S14", speed_off_by_three_per_cent),
 ]
 
 

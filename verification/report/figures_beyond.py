@@ -71,4 +71,7 @@ def speeds(case: CaseReport) -> tuple[str, Figure]:
         axes.errorbar(x, speed, half, fmt=marker, color=colour, markersize=4, capsize=2, label=f"{scheme}, SGD")
     axes.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":", label="leading order")
     axes.legend(fontsize=7.5)
-    return "Speed of SGD along the flow on its own clock, with 99.9 % intervals, and what S14 predicts (dashed).", figure
+    return (
+        "Speed of SGD along the flow on its own clock, extrapolated to no noise, with 99.9 % intervals, and what S14 "
+        "predicts (dashed)."
+    ), figure

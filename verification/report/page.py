@@ -10,15 +10,17 @@ from verification.statements import STATEMENTS
 from verification.tables import number, positive
 
 from .document import document, escape, header, plural, table
+from .drawings import drawn
+from .glyphs import with_shared_glyphs
 from .sections import badge, section, tally
-from .svg import with_shared_glyphs
 
 
 def page(report: VerificationReport, command: str = "") -> str:
     """The whole page; it loads nothing from elsewhere."""
-    names = {verdict.statement for verdict in report.verdicts}
+    report = drawn(report)
+    formulas = report.formulas or {}
     body = [_head(report, command), _glance(report)]
-    body += [section(statement, report.cases) for statement in STATEMENTS if statement.id in names]
+    body += [section(item, formulas[item.id], report.cases) for item in STATEMENTS if item.id in formulas]
     body += [_cases(report.cases), _foot()]
     return document("manifoldflow: verification", [with_shared_glyphs("\n".join(body))])
 

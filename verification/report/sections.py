@@ -8,8 +8,6 @@ from verification.records import CaseReport, Check, Hypothesis, Statement, Statu
 from verification.tables import counted, number
 
 from .document import escape, plots
-from .figures import figures
-from .svg import formula_svg
 
 _SYMBOLS: dict[Status, str] = {"holds": "&#10003;", "fails": "&#10007;", "does not apply": "&ndash;", "inconclusive": "?"}
 _COLUMNS = ("quantity", "measured", "bound", "margin", "tried", "tolerance and its reason")
@@ -30,8 +28,8 @@ def tally(status: Status, count: int) -> str:
     return f'<span class="badge {status.replace(" ", "-")}">{_SYMBOLS[status]} {counted(status, count)}</span>'
 
 
-def section(statement: Statement, cases: tuple[CaseReport, ...]) -> str:
-    """Formula, source and blind spot, then an article for each case."""
+def section(statement: Statement, formula: str, cases: tuple[CaseReport, ...]) -> str:
+    """Formula, source and blind spot, the plots, which are drawn, then an article for each case."""
     found = [
         _article(case, verdict, f"case-{k}-{statement.id}")
         for k, case in enumerate(cases)
@@ -40,12 +38,12 @@ def section(statement: Statement, cases: tuple[CaseReport, ...]) -> str:
     ]
     made = [
         (f"{case.name}. {caption}", svg)
-        for k, case in enumerate(cases)
-        for caption, svg in figures(case, f"{k}{statement.id}", statement.id)
+        for case in cases
+        for caption, svg in (case.plots or {}).get(statement.id, ())
     ]
     return (
         f'<section id="{statement.id}"><h2>{statement.id}: {escape(statement.title)}</h2>'
-        f'<div class="formula">{formula_svg(statement.formula, f"f{statement.id}")}</div>'
+        f'<div class="formula">{formula}</div>'
         f"<p>Source: {escape(statement.source)}.</p><p><b>What this does not show.</b> {escape(statement.blind_spot)}</p>"
         f"{plots(made) if made else ''}{''.join(found)}</section>"
     )

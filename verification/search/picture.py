@@ -9,7 +9,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from numpy.typing import ArrayLike
 
-from verification.report.svg import figure_svg, standalone, with_shared_glyphs
+from verification.report.glyphs import with_shared_glyphs
+from verification.report.svg import figure_svg, standalone
 
 
 def picture(figure: Figure, name: str, caption: str) -> str:

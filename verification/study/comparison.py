@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from verification.points import Array
 from verification.records import Status
@@ -31,7 +31,7 @@ class Estimate:
         >>> round(estimate.half_width(), 2), round(estimate.half_width(15, VERDICT_LEVEL), 2)
         (2.23, 6.53)
         """
-        return float(stats.t.ppf(1.0 - (1.0 - level) / (2.0 * family), self.dof) * self.error)
+        return float(stdtrit(self.dof, 1.0 - (1.0 - level) / (2.0 * family)) * self.error)
 
 
 def mean(values: Array) -> Estimate:
@@ -40,7 +40,8 @@ def mean(values: Array) -> Estimate:
     >>> mean(np.array([1.0, 2.0, 3.0])).dof
     2.0
     """
-    return Estimate(float(values.mean()), float(stats.sem(values)), float(values.size - 1))
+    error = values.std(ddof=1) / np.sqrt(values.size)
+    return Estimate(float(values.mean()), float(error), float(values.size - 1))
 
 
 def at_zero(x: Array, estimates: Sequence[Estimate]) -> Estimate:

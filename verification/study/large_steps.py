@@ -15,7 +15,7 @@ from verification.noise import Simulate, time_of_drop
 from verification.points import Array
 
 from .clock import Ruler, stable
-from .comparison import Comparison, mean
+from .comparison import Comparison, at_zero, mean
 from .sizes import LargePlan, Scheme
 
 SCHEMES = (
@@ -60,7 +60,7 @@ def large_step_study(
     evidence: Evidence, plan: LargePlan, simulated: Simulate, schemes: Sequence[Scheme] = SCHEMES
 ) -> tuple[LargeRow, ...]:
     """A row for each scheme and step size at which S14 has a value."""
-    ruler = Ruler(evidence, time_of_drop(evidence, plan.drop))
+    ruler = Ruler(evidence, plan.share * time_of_drop(evidence, plan.drop))
     asked = [(600 + 20 * k + j, scheme, fraction)
              for k, scheme in enumerate(schemes) if scheme.fits(evidence.manifold.n)
              for j, fraction in enumerate(plan.fractions)]  # fmt: skip
@@ -76,15 +76,19 @@ def _row(
     fraction: float,
 ) -> LargeRow | None:  # fmt: skip
     n, eta = evidence.manifold.n, fraction * stable(evidence, scheme)
-    steps = max(1, plan.uses // scheme.uses(n))
-    std = scheme.noise_std(n, ruler.horizon, eta, steps)
     predicted = ruler.corrected(scheme, eta, ruler.horizon)
     if np.isnan(predicted):
         return None
-    run = simulated(evidence, eta, mf.LabelNoise(scheme.kind, std), steps, plan.runs, stream, **scheme.options)
+    variances = np.array(plan.variances)
+    counts = [max(1, round(plan.uses / scheme.uses(n) / variance)) for variance in variances]
+    stds = [scheme.noise_std(n, ruler.horizon, eta, steps) for steps in counts]
+    noises = [mf.LabelNoise(scheme.kind, std) for std in stds]
+    runs = [simulated(evidence, eta, noise, steps, plan.runs, stream + 10 * k, **scheme.options)
+            for k, (noise, steps) in enumerate(zip(noises, counts, strict=True))]  # fmt: skip
+    speed = at_zero(variances, [mean(ruler.speeds(run)) for run in runs])
     name = f"{scheme.name}, {fraction:g} of the stable step"
-    comparison = Comparison(name, mean(ruler.speeds(run)), predicted, plan.runs, family)
-    return LargeRow(scheme.name, fraction, eta, std, steps, comparison)
+    comparison = Comparison(name, speed, predicted, plan.runs * len(runs), family)
+    return LargeRow(scheme.name, fraction, eta, stds[0], counts[0], comparison)
 
 
 def product_study(plan: LargePlan, seed: int) -> tuple[ProductRow, ...]:

@@ -25,12 +25,19 @@ class ClockPlan:
 
 @dataclass(frozen=True)
 class LargePlan:
-    """The same for steps that are not small: every step size takes as many uses, so that the noise is weak in each."""
+    """The same for steps that are not small: every step size takes as many uses, so that the noise is weak in each.
+
+    `share` of the time that the drop takes is gone in so many steps: weaker noise, and no less precise (see `clock`).
+    `variances` of the noise, over the weakest: runs with more take fewer uses in proportion, and the speeds are
+    extrapolated to no noise.
+    """
 
     fractions: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5)
     runs: int = 16
     uses: int = 4_000_000
     drop: float = 0.02
+    share: float = 1.0
+    variances: tuple[float, ...] = (1.0,)
     product_runs: int = 400
 
 

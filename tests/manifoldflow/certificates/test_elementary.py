@@ -46,6 +46,44 @@ def test_values_are_enclosed_and_tight(name):
             assert found.hi[k] - found.lo[k] <= ULPS.get(name, 12.0) * 2.0**-52 * size, (name, value)
 
 
+SERIES = {
+    "exp": elementary._exp_series(),
+    "sinh": elementary._sinh_series(),
+    "sine": elementary._sine_series(),
+    "wide": Interval(np.array([-INF, -1.0, 5e-324]), np.array([INF, 2.0, 5e-324])),
+    "huge": Interval(np.array([1e300, -1e308, 0.0]), np.array([1e301, 0.0, 0.0])),
+}
+
+
+def by_the_operators(coefficients, t):
+    total = coefficients[-1]
+    for k in range(len(coefficients.lo) - 2, -1, -1):
+        total = coefficients[k] + t * total
+    return total
+
+
+def arguments_of_series():
+    ends = np.array([0.0, -0.0, 5e-324, -5e-324, 1e-310, 2.0**-1022, 0.3, 1.0, -1.0, 1e300, -1e300, LARGEST, INF, -INF])
+    low, high = np.meshgrid(ends, ends)
+    shared = np.random.default_rng(5).normal(size=(2, 40, 50)) ** 3
+    return [Interval(np.minimum(low, high), np.maximum(low, high)), Interval(*np.sort(shared, axis=0)), Interval(0.25)]
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_compiled_series_have_the_bits_of_the_operators(name):
+    for t in arguments_of_series():
+        found, wanted = elementary._series(SERIES[name], t), by_the_operators(SERIES[name], t)
+        np.testing.assert_array_equal(found.lo, wanted.lo)
+        np.testing.assert_array_equal(found.hi, wanted.hi)
+        assert found.lo.shape == t.lo.shape
+
+
+def test_a_series_of_nothing_known_is_nothing_known():
+    found = elementary._series(SERIES["exp"], Interval(np.nan))
+    assert np.isnan(found.lo)
+    assert np.isnan(found.hi)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_intervals_contain_the_values_inside(name):
     rng = np.random.default_rng(11)
