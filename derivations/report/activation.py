@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sympy import Abs, CRootOf, Expr, Symbol, exp, oo, radsimp, simplify
 
@@ -17,11 +17,14 @@ from derivations.notation import NOTATION
 from derivations.printing import latex
 from derivations.report.checks_text import outcome
 from derivations.report.document import Block, Formula, Heading, Paragraph, Spans, Table, spans
-from derivations.report.layout import relation
+from derivations.report.layout import relation, width
 from derivations.unit import UnitFunction
 
 _SHORT = 30
 """Operations; a number that needs more is shown by its digits."""
+
+_COLUMN = 30
+"""Characters of a function that a column of a table holds."""
 
 
 def activation_blocks(unit: UnitFunction, enclosed: Enclosed | None = None) -> Iterator[Block]:
@@ -96,13 +99,30 @@ def _bounds(unit: UnitFunction, enclosed: Enclosed) -> Iterator[Block]:
     """The constants between proved bounds."""
     text = rf"Each constant is the infimum of a function over ${enclosed.latex}$, proved to lie between two numbers."
     yield Paragraph(spans(text))
-    rows = [_bound(name, functions(unit)[name], *ends) for name, ends in enclosed.constants.items()]
+    known = {name: functions(unit)[name] for name in enclosed.constants}
+    yield from _long_functions(known)
+    rows = [_bound(name, known[name], *ends) for name, ends in enclosed.constants.items()]
     yield Table(tuple(map(spans, ("constant", "function", "at least", "at most"))), tuple(rows))
 
 
 def _bound(name: str, function: Expr, low: str, high: str) -> tuple[Spans, ...]:
-    cells = (f"${NOTATION[name].latex}$", rf"$\displaystyle {latex(function)}$", f"${low}$", f"${high}$")
-    return tuple(map(spans, cells))
+    return tuple(map(spans, (f"${NOTATION[name].latex}$", _shown(name, function), f"${low}$", f"${high}$")))
+
+
+def _long_functions(known: Mapping[str, Expr]) -> Iterator[Block]:
+    """Those that no column of a table holds."""
+    for name, function in known.items():
+        if _is_long(function):
+            yield relation(Symbol(f"{NOTATION[name].latex}(z)"), "==", function, f"eq-function-{name}")
+
+
+def _shown(name: str, function: Expr) -> str:
+    """A function in a table, or the number under which it stands above."""
+    return f"[](#eq-function-{name})" if _is_long(function) else rf"$\displaystyle {latex(function)}$"
+
+
+def _is_long(function: Expr) -> bool:
+    return width(latex(function)) > _COLUMN
 
 
 def interval_latex(interval: Interval) -> str:
@@ -140,6 +160,7 @@ _CONSTANTS = (
 def _constants(found: Assumptions) -> Iterator[Block]:
     yield Paragraph(spans(_CONSTANTS))
     header = ("constant", "function", "points: values", "limits at the ends", "infimum")
+    yield from _long_functions({extremum.name: extremum.function for extremum in found.extrema})
     results = check_constants(found)
     refused = [result.record for result in results if not result.passed]
     if refused:
@@ -153,7 +174,7 @@ def _constants(found: Assumptions) -> Iterator[Block]:
 def _constant(found: Extremum) -> tuple[Spans, ...]:
     points = "; ".join(f"${number_latex(z)}$: ${number_latex(value)}$" for z, value in found.critical) or "none"
     ends = "constant" if found.function.is_number else ", ".join(f"${number_latex(end)}$" for end in found.ends)
-    function = rf"$\displaystyle {latex(found.function)}$"
+    function = _shown(found.name, found.function)
     cells = (f"${NOTATION[found.name].latex}$", function, points, ends, f"${number_latex(found.infimum)}$")
     return tuple(map(spans, cells))
 

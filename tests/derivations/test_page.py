@@ -23,6 +23,7 @@ OPTIONS += ["--virtual-time-budget=4000", "--dump-dom"]
 # What the test adds to the page: the sizes of everything in formulas, and which font is there.
 PROBE = """<script>
 const size = e => { const r = e.getBoundingClientRect(); return [r.width, r.height]; };
+const em = e => parseFloat(getComputedStyle(e).fontSize);
 const tops = e => [2, 0, 1].map(k => e.children[k].getBoundingClientRect().top);  // upper limit, sign, lower limit
 const look = fonts => {
   const found = {fonts: fonts.length, status: fonts.map(f => f.status), page: document.documentElement.scrollWidth,
@@ -35,7 +36,7 @@ const look = fonts => {
     const high = [...row.querySelectorAll('munderover, mfrac')].map(e => size(e)[1]);
     const kind = {'(': 'brackets', '|': 'bars'}[first.textContent];
     if (high.length && kind && ')|'.includes(last.textContent)) {
-      found[kind].push([size(first)[1], Math.max(...high), size(first)[0] / parseFloat(getComputedStyle(row).fontSize)]);
+      found[kind].push([size(first)[1], Math.max(...high), size(first)[0] / em(row)]);
     }
   }
   for (const part of document.querySelectorAll('math[display] mfrac')) {

@@ -23,6 +23,7 @@ from derivations.analysis.enclosed import Enclosed
 from derivations.checks.result import unchecked, verdict
 from derivations.parser import parse_formula
 from derivations.report import build, html, machine_readable, markdown, notebook, pdf, tex
+from derivations.report.activation import activation_blocks
 from derivations.report.checks_text import outcome
 from derivations.report.derived import specialised
 from derivations.report.document import Document, Formula, Heading, Listing, Maths, Paragraph, Reference, Table, spans
@@ -99,6 +100,7 @@ LONG = (A + B) * (sum((x + 1) * y for x in LETTERS for y in LETTERS if x != y) +
 @given(SUMS)
 @example(LONG)
 @example(-H * LONG)
+@example(LONG * LONG.subs(A, D) * (A + B))
 def test_a_broken_formula_says_the_same_as_the_whole_one(expr):
     lines = relation(Symbol("y"), "==", 17 * expr).lines
     assume(len(lines) <= MAX_LINES)
@@ -114,7 +116,7 @@ DROPPED = str.maketrans("", "", "\\_{}")
 
 def value(line: str, values: dict[Symbol, Integer]) -> Integer:
     """The number that the right side of printed formulas has, by the toolkit's own parser."""
-    text = re.sub(r"\\(Bigl|Bigr|left|right|qquad)|&", "", line.partition("=")[2])
+    text = re.sub(r"\\(Bigl|Bigr|biggl|biggr|left|right|qquad|cdot)|&", "", line.partition("=")[2])
     text = re.sub(r"\\omega_\{(\d)\}", r"omega\1", text).replace("{", "(").replace("}", ")").replace("^", "**")
     text = re.sub(r"(?<=[A-Za-z0-9)])\s+(?=[A-Za-z0-9(])|(?<=[A-Za-z0-9)])(?=\()", "*", text.strip())
     return parse_formula(text, {x.name: x for x in values}).subs(values)
@@ -126,6 +128,18 @@ def test_long_formulas_are_broken_and_their_repeated_terms_named():
     assert any(r"\omega_{3} &=" in formula.latex for formula in formulas)
     assert not any("more lines" in formula.latex for formula in formulas)
     assert all(width(line) < 110 for formula in formulas for line in formula.lines)
+
+
+def test_long_functions_stand_above_the_table_of_the_constants():
+    unit = UnitFunction("z**5 + z**3/7 + exp(z)/3")
+    enclosed = Enclosed(-1, 1, {"beta": ("1", "2"), "rho1": ("1", "2")}, "float64")
+    blocks = list(activation_blocks(unit, enclosed))
+    table = next(block for block in blocks if isinstance(block, Table) and len(block.header) == 4)
+    inside = [span for row in table.rows for cell in row for span in cell]
+    assert max(width(span.latex) for span in inside if isinstance(span, Maths)) <= 30
+    targets = {span.target for span in inside if isinstance(span, Reference)}
+    assert targets == {"eq-function-beta"}
+    assert targets <= {block.anchor for block in blocks if isinstance(block, Formula)}
 
 
 def test_what_no_page_can_hold_is_cut_with_a_note():
