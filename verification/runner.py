@@ -16,7 +16,7 @@ from typing import Any
 from manifoldflow.errors import InputError
 
 from . import facts
-from .compiling import PARTS, compile_part
+from .compiling import compile_part, parts
 from .errors import WorkerError
 from .evidence import Evidence
 from .records import Case, CaseReport, Statement, Verdict
@@ -141,8 +141,9 @@ def _side_by_side(cases: list[Case], names: tuple[str, ...], progress: Progress,
     context = multiprocessing.get_context("spawn")
     lines = context.SimpleQueue()
     with _one_blas_thread():
-        pool = ProcessPoolExecutor(min(processes, max(len(cases), len(PARTS))), context, _start_worker, (lines,))
-        futures: list[Future[Any]] = [pool.submit(compile_part, part) for part in PARTS]
+        needed = parts(names)
+        pool = ProcessPoolExecutor(min(processes, max(len(cases), len(needed))), context, _start_worker, (lines,))
+        futures: list[Future[Any]] = [pool.submit(compile_part, part) for part in needed]
         try:
             _relay(futures, lines, progress)
             futures = [pool.submit(_check_in_worker, case, names) for case in cases]
