@@ -45,8 +45,9 @@ def _glance(report: VerificationReport) -> str:
         '<section><h2>At a glance</h2><div class="wide"><table class="summary"><thead><tr><th scope="col">statement</th>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         "<p class=\"note\"><i>holds</i>: every assumption is met and every number is within its tolerance, which is evidence "
-        "at the points tried; what is proved says <i>proved</i>. <i>does not apply</i>: an assumption is not met, or the "
-        "statement is about other cases.</p></section>"
+        "at the points tried; what is proved says <i>proved</i>. <i>fails</i>: a number is out of it, which contradicts "
+        "the statement only where its assumptions are met. <i>does not apply</i>: an assumption is not met, or the "
+        "statement is about other cases. <i>inconclusive</i>: too little was seen to decide.</p></section>"
     )
 
 
