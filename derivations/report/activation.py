@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from sympy import Abs, CRootOf, Expr, Symbol, exp, oo, radsimp, simplify
 
@@ -99,8 +99,7 @@ def _bounds(unit: UnitFunction, enclosed: Enclosed) -> Iterator[Block]:
     """The constants between proved bounds."""
     text = rf"Each constant is the infimum of a function over ${enclosed.latex}$, proved to lie between two numbers."
     yield Paragraph(spans(text))
-    known = {name: functions(unit)[name] for name in enclosed.constants}
-    yield from _long_functions(known)
+    known = functions(unit)
     rows = [_bound(name, known[name], *ends) for name, ends in enclosed.constants.items()]
     yield Table(tuple(map(spans, ("constant", "function", "at least", "at most"))), tuple(rows))
 
@@ -109,20 +108,19 @@ def _bound(name: str, function: Expr, low: str, high: str) -> tuple[Spans, ...]:
     return tuple(map(spans, (f"${NOTATION[name].latex}$", _shown(name, function), f"${low}$", f"${high}$")))
 
 
-def _long_functions(known: Mapping[str, Expr]) -> Iterator[Block]:
-    """Those that no column of a table holds."""
-    for name, function in known.items():
-        if _is_long(function):
-            yield relation(Symbol(f"{NOTATION[name].latex}(z)"), "==", function, f"eq-function-{name}")
-
-
 def _shown(name: str, function: Expr) -> str:
-    """A function in a table, or the number under which it stands above."""
-    return f"[](#eq-function-{name})" if _is_long(function) else rf"$\displaystyle {latex(function)}$"
+    """A function in a table: by the derivatives, which stand above, where no column holds it."""
+    formula = latex(function)
+    return f"${_DEFINED[name]}$" if width(formula) > _COLUMN else rf"$\displaystyle {formula}$"
 
 
-def _is_long(function: Expr) -> bool:
-    return width(latex(function)) > _COLUMN
+_DEFINED = {
+    "rho1": r"\phi'",
+    "rho2": r"\phi'''",
+    "gamma": r"\phi''' / \phi'",
+    "beta": r"\phi'^2 \phi''' / |\phi''|",
+}
+"""As `functions` has them; a test compares."""
 
 
 def interval_latex(interval: Interval) -> str:
@@ -160,7 +158,6 @@ _CONSTANTS = (
 def _constants(found: Assumptions) -> Iterator[Block]:
     yield Paragraph(spans(_CONSTANTS))
     header = ("constant", "function", "points: values", "limits at the ends", "infimum")
-    yield from _long_functions({extremum.name: extremum.function for extremum in found.extrema})
     results = check_constants(found)
     refused = [result.record for result in results if not result.passed]
     if refused:

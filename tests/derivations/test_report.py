@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from sympy import Add, Integer, Mul, Symbol, symbols
 
 from derivations import NOTATION, DerivationError, UnitFunction, derive, derive_general
+from derivations.analysis.assumptions import derivatives, functions
 from derivations.analysis.enclosed import Enclosed
 from derivations.checks.result import unchecked, verdict
 from derivations.parser import parse_formula
 from derivations.report import build, html, machine_readable, markdown, notebook, pdf, tex
-from derivations.report.activation import activation_blocks
+from derivations.report.activation import _DEFINED, activation_blocks
 from derivations.report.checks_text import outcome
 from derivations.report.derived import specialised
 from derivations.report.document import Document, Formula, Heading, Listing, Maths, Paragraph, Reference, Table, spans
@@ -130,16 +131,26 @@ def test_long_formulas_are_broken_and_their_repeated_terms_named():
     assert all(width(line) < 110 for formula in formulas for line in formula.lines)
 
 
-def test_long_functions_stand_above_the_table_of_the_constants():
+def test_long_functions_of_the_constants_are_written_by_the_derivatives():
     unit = UnitFunction("z**5 + z**3/7 + exp(z)/3")
-    enclosed = Enclosed(-1, 1, {"beta": ("1", "2"), "rho1": ("1", "2")}, "float64")
-    blocks = list(activation_blocks(unit, enclosed))
+    enclosed = Enclosed(-1, 1, dict.fromkeys(["rho1", "rho2", "gamma", "beta"], ("1", "2")), "float64")
+    blocks = activation_blocks(unit, enclosed)
     table = next(block for block in blocks if isinstance(block, Table) and len(block.header) == 4)
-    inside = [span for row in table.rows for cell in row for span in cell]
-    assert max(width(span.latex) for span in inside if isinstance(span, Maths)) <= 30
-    targets = {span.target for span in inside if isinstance(span, Reference)}
-    assert targets == {"eq-function-beta"}
-    assert targets <= {block.anchor for block in blocks if isinstance(block, Formula)}
+    shown = [row[1][0].latex for row in table.rows]
+    assert shown[1].startswith(r"\displaystyle")
+    assert shown[3] == r"\phi'^2 \phi''' / |\phi''|"
+    assert max(map(width, shown)) <= 40
+
+
+@pytest.mark.parametrize("name", ["rho1", "rho2", "gamma", "beta"])
+def test_the_short_form_of_a_constant_is_its_function(name):
+    unit = UnitFunction("z**4 + z**3 + 2*z")
+    text = _DEFINED[name].replace(r"\phi'''", "(c)").replace(r"\phi''", "(b)").replace(r"\phi'", "(a)")
+    text = text.replace("^2 ", "**2*").replace("|", "")
+    values = dict(zip(symbols("a b c"), (x.subs(unit.z, 2) for x in derivatives(unit)[1:]), strict=True))
+    found = parse_formula(text, {x.name: x for x in values}).subs(values)
+    assert found == functions(unit)[name].subs(unit.z, 2)
+    assert found != 0
 
 
 def test_what_no_page_can_hold_is_cut_with_a_note():
