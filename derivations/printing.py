@@ -44,11 +44,9 @@ class _Printer(LatexPrinter):
         return r"\left(" + r",\; ".join(self._print(x) for x in expr.args) + r"\right)"
 
 
-_SETTINGS = {"order": "lex", "fold_short_frac": False}
+_SETTINGS = {"order": "lex", "fold_short_frac": False, "inv_trig_style": "full"}
 
-RELATIONS: Mapping[str, str] = MappingProxyType(
-    {"==": "=", ">=": r"\geq", "<=": r"\leq", "iff": r"= 0 \iff 0 ="}
-)
+RELATIONS: Mapping[str, str] = MappingProxyType({"==": "=", ">=": r"\geq", "<=": r"\leq", "iff": r"= 0 \iff 0 ="})
 """The relations between the sides of a formula, in LaTeX."""
 
 

@@ -25,7 +25,7 @@ def check_labels_reachable(manifold: ZeroLossManifold) -> None:
     For diagonal linear networks, where X w = y has no solution of the signs allowed. Other units with own parameters
     are not examined: their range is rarely bounded.
     """
-    _check_equal_rows(manifold)
+    _check_equal_samples(manifold)
     if is_diagonal(manifold):
         check_interpolable(manifold)
     if manifold.network.unit.phi is None:
@@ -50,20 +50,32 @@ def check_labels_reachable(manifold: ZeroLossManifold) -> None:
         )
 
 
-def _check_equal_rows(manifold: ZeroLossManifold) -> None:
-    """Equal samples get equal outputs, so they need equal labels."""
-    if manifold.coordinates.rank == manifold.n:
+def _check_equal_samples(manifold: ZeroLossManifold) -> None:
+    """Samples that no unit tells apart get equal outputs, so they need equal labels."""
+    meets_data = manifold.network.unit.z in manifold.network.unit.psi.free_symbols
+    if meets_data and manifold.coordinates.rank == manifold.n:
         return
-    _, first, group = np.unique(manifold.X, axis=0, return_index=True, return_inverse=True)
+    _, first, group = np.unique(_seen(manifold, meets_data), axis=0, return_index=True, return_inverse=True)
     twins = first[group.ravel()]
     # Labels that are a network's own outputs may differ by rounding.
     conflict = np.flatnonzero(np.abs(manifold.y - manifold.y[twins]) > manifold.projection_tolerance())
     if conflict.size:
         i, k = int(twins[conflict[0]]), int(conflict[0])
+        labels = f"their labels are {manifold.y[i]:.10g} and {manifold.y[k]:.10g}"
         raise UnreachableLabelsError(
-            f"Rows {i} and {k} of X are equal but their labels are {manifold.y[i]:.10g} and {manifold.y[k]:.10g}: "
-            "no network reaches both. Remove one of them or give both one label."
+            f"Rows {i} and {k} of X are equal but {labels}: no network reaches both. Remove one of them or give both "
+            "one label."
+            if meets_data
+            else f"The unit function {manifold.network.unit.formula!r} has no z, so that samples {i} and {k} get the "
+            f"same output whatever X is, but {labels}. Put the pre-activation z into the formula."
         )
+
+
+def _seen(manifold: ZeroLossManifold, meets_data: bool) -> Array:
+    """What a unit has of each sample, a row each: its data, if the formula has z, and coefficients that vary."""
+    varying = (manifold.a != manifold.a[:, :1]).any(axis=1)
+    data = manifold.X if meets_data else manifold.X[:, :0]
+    return np.concatenate([data, manifold.a[varying].T], axis=1)
 
 
 def features_in_domain(manifold: ZeroLossManifold, stream: np.random.Generator, spread: float) -> Array:

@@ -10,8 +10,10 @@ of changed versions. Needs fontTools (a dependency of matplotlib) and brotli.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from fontTools import subset
+from fontTools.pens.boundsPen import BoundsPen
 from fontTools.pens.t2CharStringPen import T2CharStringPen
 from fontTools.pens.transformPen import TransformPen
 from fontTools.ttLib import TTFont
@@ -49,16 +51,33 @@ BARS = (0x7C, 0x2016)
 
 BAR_OVERLAP = 600
 
+BRACKETS = (0x28, 0x29, 0x5B, 0x5D, 0x7B, 0x7D)
+ROOT = 0x221A
+TALLEST = 1900
+"""Browsers give each bracket and root, whatever its height, the width of its widest form, and centre it in that. So
+brackets above this height (a thousandth of the size each) are made from pieces, the others lose the room at their
+sides, and tall roots become as narrow as the smallest.
+"""
+
+SIDE = 70
+
 
 def main(source: str) -> None:
     """Subset the font and write it."""
     options = subset.Options(layout_features=[], notdef_outline=True, hinting=False, drop_tables=["FFTM"])
     font = subset.load_font(source, options)
     worker = subset.Subsetter(options)
+    for code in BRACKETS:
+        _leave_tall_ones_to_pieces(font, font.getBestCmap()[code])
     worker.populate(unicodes=[code for low, high in RANGES for code in range(low, high + 1)])
     worker.subset(font)
     for code in PRIMES:
-        _enlarge(font, font.getBestCmap()[code])
+        name = font.getBestCmap()[code]
+        _redraw(font, name, PRIME_SHAPE, font["hmtx"][name][0] * PRIME_SHAPE[0])
+    for code in BRACKETS:
+        for record in _construction(font, font.getBestCmap()[code]).MathGlyphVariantRecord[1:]:
+            _narrow(font, record.VariantGlyph)
+    _make_roots_alike(font, font.getBestCmap()[ROOT])
     for code in BARS:
         _let_repeat(font, font.getBestCmap()[code])
     _rename(font)
@@ -68,12 +87,42 @@ def main(source: str) -> None:
     print(f"{TARGET}: {TARGET.stat().st_size} bytes, {len(font.getBestCmap())} characters")
 
 
-def _enlarge(font: TTFont, name: str) -> None:
-    """Draw a glyph larger and lower."""
-    width = round(font["hmtx"][name][0] * PRIME_SHAPE[0])
+def _leave_tall_ones_to_pieces(font: TTFont, name: str) -> None:
+    """Drop the forms of a bracket that are drawn in one piece and tall."""
+    construction = _construction(font, name)
+    kept = [record for record in construction.MathGlyphVariantRecord if record.AdvanceMeasurement <= TALLEST]
+    construction.MathGlyphVariantRecord, construction.VariantCount = kept, len(kept)
+
+
+def _construction(font: TTFont, name: str) -> Any:
+    """How a glyph grows in height."""
+    variants = font["MATH"].table.MathVariants
+    return variants.VertGlyphConstruction[variants.VertGlyphCoverage.glyphs.index(name)]
+
+
+def _narrow(font: TTFont, name: str) -> None:
+    """Leave the same little room on both sides of a glyph."""
+    glyphs = font.getGlyphSet()
+    pen = BoundsPen(glyphs)
+    glyphs[name].draw(pen)
+    left, _, right, _ = pen.bounds
+    _redraw(font, name, (1, 0, 0, 1, SIDE - left, 0), right - left + 2 * SIDE)
+
+
+def _make_roots_alike(font: TTFont, name: str) -> None:
+    """Draw the tall forms of the root, and their pieces, as wide as the smallest."""
+    construction, width = _construction(font, name), font["hmtx"][name][0]
+    tall = {record.VariantGlyph for record in construction.MathGlyphVariantRecord[1:]}
+    for glyph in sorted(tall | {part.glyph for part in construction.GlyphAssembly.PartRecords}):
+        _redraw(font, glyph, (width / font["hmtx"][glyph][0], 0, 0, 1, 0, 0), width)
+
+
+def _redraw(font: TTFont, name: str, shape: tuple[float, ...], advance: float) -> None:
+    """Draw a glyph transformed, with another width."""
+    width = round(advance)
     glyphs = font.getGlyphSet()
     pen = T2CharStringPen(width, glyphs)
-    glyphs[name].draw(TransformPen(pen, PRIME_SHAPE))
+    glyphs[name].draw(TransformPen(pen, shape))
     strings = font["CFF "].cff.topDictIndex[0].CharStrings
     old = strings[name]
     strings[name] = pen.getCharString(private=old.private, globalSubrs=old.globalSubrs)
@@ -82,9 +131,7 @@ def _enlarge(font: TTFont, name: str) -> None:
 
 def _let_repeat(font: TTFont, name: str) -> None:
     """Let the pieces of a bar overlap at both of their ends."""
-    variants = font["MATH"].table.MathVariants
-    at = variants.VertGlyphCoverage.glyphs.index(name)
-    for part in variants.VertGlyphConstruction[at].GlyphAssembly.PartRecords:
+    for part in _construction(font, name).GlyphAssembly.PartRecords:
         part.StartConnectorLength = part.EndConnectorLength = BAR_OVERLAP
 
 

@@ -15,7 +15,7 @@ from manifoldflow.errors import InputError
 from manifoldflow.processes import one_blas_thread, worker_context
 
 from . import facts
-from .compiling import PARTS, compile_part
+from .compiling import compile_part, parts
 from .errors import WorkerError
 from .evidence import Evidence
 from .records import Case, CaseReport, Statement, Verdict
@@ -144,8 +144,9 @@ def _side_by_side(cases: list[Case], names: tuple[str, ...], progress: Progress,
     context = worker_context(*PRELOADED)
     lines = context.SimpleQueue()
     with one_blas_thread():
-        pool = ProcessPoolExecutor(min(processes, max(len(cases), len(PARTS))), context, _start_worker, (lines,))
-        futures: list[Future[Any]] = [pool.submit(compile_part, part) for part in PARTS]
+        needed = parts(names)
+        pool = ProcessPoolExecutor(min(processes, max(len(cases), len(needed))), context, _start_worker, (lines,))
+        futures: list[Future[Any]] = [pool.submit(compile_part, part) for part in needed]
         try:
             _relay(futures, lines, progress)
             futures = [pool.submit(_check_in_worker, case, names, k, draw) for k, case in enumerate(cases)]

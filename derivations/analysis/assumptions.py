@@ -122,7 +122,7 @@ def _simple(expr: Expr) -> Expr:
     return simplify(expr) if expr.count_ops() <= _QUICK else expr
 
 
-_QUICK = 80
+_QUICK = 50
 _LONGEST = 400
 
 

@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from derivations.checks.points import SIZES, derivative_values
+from derivations.checks.points import SIZES, activation_derivatives
 from derivations.checks.result import CheckResult, unchecked, verdict
 from derivations.checks.space import Point, Space
 from derivations.checks.theorems import THEOREM_TRIALS
 from derivations.checks.trials import (
     Trial,
+    beside_rest,
+    clear_of_rounding,
     constants,
     flattest,
+    lost,
     on_manifold,
     parameters,
     right_value,
@@ -53,8 +56,9 @@ def check_inequality(record: Record, unit: UnitFunction, way: Way, seed: int) ->
     trials = _TRIALS[record.name](record, unit, way, interval, np.random.default_rng(seed))
     excess = max(_excess(trial, record.relation) for trial in trials)
     attained = any(trial.equal for trial in trials)
+    tolerance = way.slack + max(trial.rounding for trial in trials)
     detail = "holds at random points" + (" and is attained at its case of equality" if attained else "")
-    return verdict(record.name, way.method, excess, way.slack, detail)
+    return verdict(record.name, way.method, excess, tolerance, detail)
 
 
 def _excess(trial: Trial, relation: str) -> float:
@@ -83,11 +87,10 @@ def admissible_interval(unit: UnitFunction) -> tuple[float, float] | None:
 
 def _admissible(unit: UnitFunction, z: float) -> int:
     """The sign of phi'' where A1 holds with room to spare, otherwise nought."""
-    point = Point(np.ones((1, 1)), np.ones((1, 1)), np.full((1, 1), z), np.zeros((1, 1)), np.zeros(1))
-    found = [derivative_values(unit, (order,), point) for order in range(5)]
-    if any(x is None or abs(x[0, 0]) > _LARGEST for x in found):
+    found = activation_derivatives(unit, z)
+    if found is None or max(map(abs, found)) > _LARGEST:
         return 0
-    _, slope, bend, third, _ = (float(x[0, 0]) for x in found if x is not None)
+    _, slope, bend, third, _ = found
     return int(np.sign(bend)) if min(slope, third, abs(bend)) > _SMALLEST else 0
 
 
@@ -132,10 +135,11 @@ def _rate_trials(
     m, n, d = SIZES
     data = way.array(rng.normal(size=(n, d)))
     trials = [_rate_trial(record, unit, way, data, way.array(rng.uniform(low, high, (m, n))), rng, equal=False)]
-    middle = way.number(float(rng.uniform(0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high)))
-    near = middle + way.number(way.nearness) * way.array(rng.normal(size=(m, n)))
-    trials.append(_rate_trial(record, unit, way, way.array(2 * np.eye(n, d)), near, rng, equal=True))
-    return trials
+    beside, orthogonal = beside_rest(unit, way, interval, rng), way.array(2 * np.eye(n, d))
+    near = lambda distance: _rate_trial(  # noqa: E731 (as on paper)
+        record, unit, way, orthogonal, beside(distance), rng, equal=True
+    )
+    return [*trials, clear_of_rounding(way, near)]
 
 
 def _rate_trial(
@@ -154,12 +158,11 @@ def _rate_trial(
     space, weights = on_manifold(way, unit, data, a, z)
     at_rest = parameters(data, 0 * z + flattest(space, z))
     gradient = space.tangential(space.derivative(space.laplacian(space.loss))(weights), weights)
-    entries = constants(space, z) | {
-        "F": space.laplacian(space.loss)(weights),
-        "Fstar": space.laplacian(space.loss)(at_rest),
-    }
+    sharpness, least = (space.laplacian(space.loss)(point) for point in (weights, at_rest))
+    entries = constants(space, z) | {"F": sharpness, "Fstar": least}
     left = np.array([space.xp.sum(gradient**2)])
-    return Trial(left, np.array([right_value(record, unit, way, entries, ())[()]]), equal)
+    right = np.array([right_value(record, unit, way, entries, ())[()]])
+    return Trial(left, right, equal, lost(way, sharpness, least) if equal else 0.0)
 
 
 OF_PATHS = frozenset({"entry_time"})

@@ -121,6 +121,17 @@ def derivative_values(unit: UnitFunction, order: tuple[int, ...], point: Point) 
     return out
 
 
+def activation_derivatives(unit: UnitFunction, z: float) -> list[float] | None:
+    """phi and its first four derivatives at z, or None where one is not finite and real.
+
+    >>> activation_derivatives(UnitFunction("z**3 + z"), 2.0)
+    [10.0, 13.0, 12.0, 6.0, 0.0]
+    """
+    point = Point(np.ones((1, 1)), np.ones((1, 1)), np.full((1, 1), z), np.zeros((1, 1)), np.zeros(1))
+    found = [derivative_values(unit, (order,), point) for order in range(_ORDER + 1)]
+    return None if any(x is None for x in found) else [float(x[0, 0]) for x in found if x is not None]
+
+
 def finite_value(expr: Expr, values: dict[Symbol, float]) -> float | None:
     """An expression at floats, or None where it is not a finite real number.
 

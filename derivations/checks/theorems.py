@@ -16,8 +16,11 @@ from derivations.checks.space import Space
 from derivations.checks.trials import (
     Array,
     Trial,
+    beside_rest,
+    clear_of_rounding,
     constants,
     flattest,
+    lost,
     on_manifold,
     parameters,
     right_value,
@@ -60,12 +63,19 @@ def _place(unit: UnitFunction, way: Way, interval: Interval, rng: np.random.Gene
 
 def _near(unit: UnitFunction, way: Way, interval: Interval, rng: np.random.Generator) -> _Place:
     """A point close to the flattest one of orthogonal data, where bounds by the least constants are attained."""
-    low, high = interval
+    return _beside(unit, way, interval, rng)(way.number(way.nearness))
+
+
+def _beside(unit: UnitFunction, way: Way, interval: Interval, rng: np.random.Generator) -> Callable[[Any], _Place]:
+    """The points at given distances from the flattest one of orthogonal data, in one direction."""
     m, n, d = SIZES
-    middle = way.number(float(rng.uniform(0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high)))
-    z = middle + way.number(way.nearness) * way.array(rng.normal(size=(m, n)))
-    data = way.array(2 * np.eye(n, d))
-    return _Place(*on_manifold(way, unit, data, way.array(np.ones((m, n))), z), z)
+    beside, data, ones = beside_rest(unit, way, interval, rng), way.array(2 * np.eye(n, d)), way.array(np.ones((m, n)))
+
+    def place(distance: Any) -> _Place:
+        z = beside(distance)
+        return _Place(*on_manifold(way, unit, data, ones, z), z)
+
+    return place
 
 
 def _least_trials(
@@ -123,13 +133,18 @@ def _local_trials(
     record: Record, unit: UnitFunction, way: Way, interval: Interval, rng: np.random.Generator
 ) -> list[Trial]:
     """S5: close to the flattest point, where it is attained."""
-    place = _near(unit, way, interval, rng)
+    beside = _beside(unit, way, interval, rng)
+    return [clear_of_rounding(way, lambda distance: _local_trial(record, unit, way, beside(distance)))]
+
+
+def _local_trial(record: Record, unit: UnitFunction, way: Way, place: _Place) -> Trial:
     velocity = place.velocity
     at_rest = parameters(place.space.at.X, 0 * place.z + flattest(place.space, place.z))
-    least = place.space.laplacian(place.space.loss)(at_rest)
-    entries = _region(place, velocity) | {"F": place.sharpness, "Fstar": least}
+    sharpness, least = place.sharpness, place.space.laplacian(place.space.loss)(at_rest)
+    entries = _region(place, velocity) | {"F": sharpness, "Fstar": least}
     right = right_value(record, unit, way, entries, ())[()]
-    return [Trial(np.array([np.sum(velocity**2)]), np.array([right]), equal=True)]
+    left = np.array([np.sum(velocity**2)])
+    return Trial(left, np.array([right]), equal=True, rounding=lost(way, sharpness, least))
 
 
 def _distance_trials(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sympy import Symbol
 from derivations import symbols as sym
 from derivations.checks.equations import derivative_value
 from derivations.checks.evaluate import Arithmetic, evaluate_array
+from derivations.checks.points import SIZES, activation_derivatives
 from derivations.checks.space import Point, Space, eliminate
 from derivations.checks.ways import Way
 from derivations.records import Record
@@ -21,15 +22,48 @@ Array = Any
 
 _BISECTIONS = 700
 _POINTS = 20
+_FURTHER = (1, 3, 10, 30)  # times the nearness of the way
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Both sides at several points; where `equal`, the sides must also agree."""
+    """Both sides at several points; where `equal`, the sides must also agree, but for what `rounding` hides."""
 
     left: Array
     right: Array
     equal: bool
+    rounding: float = 0.0
+
+
+def beside_rest(
+    unit: UnitFunction, way: Way, interval: tuple[float, float], rng: np.random.Generator
+) -> Callable[[Any], Array]:
+    """Pre-activations at given distances from equal ones, as shares of the length over which phi''' changes."""
+    low, high = interval
+    m, n, _ = SIZES
+    middle = float(rng.uniform(0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high))
+    third, fourth = (activation_derivatives(unit, middle) or [1.0, 0.0])[-2:]
+    length = way.number(1.0 / max(1.0, abs(fourth / third)))
+    aside = way.array(rng.normal(size=(m, n)))
+    return lambda distance: way.number(middle) + distance * length * aside
+
+
+def clear_of_rounding(way: Way, trial: Callable[[Any], Trial]) -> Trial:
+    """The trial nearest to the case of equality in which rounding hides little.
+
+    F - F* is phi''' / phi' times the square of the distance times F, and keeps the errors of F.
+    """
+    for factor in _FURTHER:
+        found = trial(way.number(factor * way.nearness))
+        if found.rounding <= way.slack / 10:
+            break
+    return found
+
+
+def lost(way: Way, sharpness: Any, least: Any) -> float:
+    """The relative error that rounding leaves in F - F*: at most 1, where nothing else is left of it."""
+    noise = way.rounding * sharpness
+    return float(noise / max(sharpness - least, noise))
 
 
 def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

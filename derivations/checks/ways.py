@@ -29,8 +29,8 @@ class Way:
         arithmetic: The elementary functions in these numbers.
         tolerance: The largest deviation of an equation that passes.
         nearness: Distance to the case of equality at which an inequality is tried.
-        slack: The largest deviation from equality there that passes; it is of the order of the nearness, or
-            of what rounding leaves of the square of it.
+        slack: The largest deviation from equality there that passes; it is of the order of the nearness.
+        rounding: The relative error of F that stays in the difference of two values so near each other.
     """
 
     method: Method
@@ -40,6 +40,7 @@ class Way:
     tolerance: float
     nearness: float
     slack: float
+    rounding: float
 
     def array(self, values: Array) -> Array:
         """An array of this way's numbers."""
@@ -59,5 +60,15 @@ DIGITS = Way(
     digits.TOLERANCE,
     nearness=1e-20,
     slack=1e-15,
+    rounding=1e-80,  # two nested differences lose 120 of the 200 digits; their truncation is that of both values
 )
-AUTOGRAD = Way("autograd", automatic.AutogradSpace, float, FLOATS, automatic.TOLERANCE, nearness=1e-5, slack=5e-4)
+AUTOGRAD = Way(
+    "autograd",
+    automatic.AutogradSpace,
+    float,
+    FLOATS,
+    automatic.TOLERANCE,
+    nearness=1e-5,
+    slack=5e-4,
+    rounding=2e-15,  # ten units in the last place
+)

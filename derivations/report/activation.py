@@ -17,11 +17,14 @@ from derivations.notation import NOTATION
 from derivations.printing import latex
 from derivations.report.checks_text import outcome
 from derivations.report.document import Block, Formula, Heading, Paragraph, Spans, Table, spans
-from derivations.report.layout import relation
+from derivations.report.layout import relation, width
 from derivations.unit import UnitFunction
 
 _SHORT = 30
 """Operations; a number that needs more is shown by its digits."""
+
+_COLUMN = 30
+"""Characters of a function that a column of a table holds."""
 
 
 def activation_blocks(unit: UnitFunction, enclosed: Enclosed | None = None) -> Iterator[Block]:
@@ -96,13 +99,28 @@ def _bounds(unit: UnitFunction, enclosed: Enclosed) -> Iterator[Block]:
     """The constants between proved bounds."""
     text = rf"Each constant is the infimum of a function over ${enclosed.latex}$, proved to lie between two numbers."
     yield Paragraph(spans(text))
-    rows = [_bound(name, functions(unit)[name], *ends) for name, ends in enclosed.constants.items()]
+    known = functions(unit)
+    rows = [_bound(name, known[name], *ends) for name, ends in enclosed.constants.items()]
     yield Table(tuple(map(spans, ("constant", "function", "at least", "at most"))), tuple(rows))
 
 
 def _bound(name: str, function: Expr, low: str, high: str) -> tuple[Spans, ...]:
-    cells = (f"${NOTATION[name].latex}$", rf"$\displaystyle {latex(function)}$", f"${low}$", f"${high}$")
-    return tuple(map(spans, cells))
+    return tuple(map(spans, (f"${NOTATION[name].latex}$", _shown(name, function), f"${low}$", f"${high}$")))
+
+
+def _shown(name: str, function: Expr) -> str:
+    """A function in a table: by the derivatives, which stand above, where no column holds it."""
+    formula = latex(function)
+    return f"${_DEFINED[name]}$" if width(formula) > _COLUMN else rf"$\displaystyle {formula}$"
+
+
+_DEFINED = {
+    "rho1": r"\phi'",
+    "rho2": r"\phi'''",
+    "gamma": r"\phi''' / \phi'",
+    "beta": r"\phi'^2 \phi''' / |\phi''|",
+}
+"""As `functions` has them; a test compares."""
 
 
 def interval_latex(interval: Interval) -> str:
@@ -153,7 +171,7 @@ def _constants(found: Assumptions) -> Iterator[Block]:
 def _constant(found: Extremum) -> tuple[Spans, ...]:
     points = "; ".join(f"${number_latex(z)}$: ${number_latex(value)}$" for z, value in found.critical) or "none"
     ends = "constant" if found.function.is_number else ", ".join(f"${number_latex(end)}$" for end in found.ends)
-    function = rf"$\displaystyle {latex(found.function)}$"
+    function = _shown(found.name, found.function)
     cells = (f"${NOTATION[found.name].latex}$", function, points, ends, f"${number_latex(found.infimum)}$")
     return tuple(map(spans, cells))
 

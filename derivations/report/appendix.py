@@ -18,6 +18,9 @@ from derivations.report.layout import relation
 _STORES = {"psi": ("f[i] +=", "f[j] ="), "h": ("total +=",), "phi": ("out[",)}
 """How a kernel function stores an expression that is not stored under its own name."""
 
+_LINE = 100
+"""Characters of a command that fit a line."""
+
 
 def kernel_blocks(derivation: Derivation, source: str) -> Iterator[Block]:
     """The generated source, each function after the formulas that it computes."""
@@ -100,7 +103,8 @@ def notation_blocks() -> Iterator[Block]:
 def origin_blocks(command: str, versions: Mapping[str, str]) -> Iterator[Block]:
     """The command and the versions; no date, so that the same command gives the same bytes."""
     yield Heading(1, spans("How this report was made"), "sec-origin")
-    yield Listing(command, "console")
+    broken = re.sub(" (?=--(?:own|format|out) )", " \\\n    ", command)
+    yield Listing(broken if len(command) > _LINE else command, "console")
     yield Paragraph(spans(", ".join(f"{name} {version}" for name, version in versions.items()) + "."))
     yield Paragraph(
         spans(

@@ -63,8 +63,9 @@ def width(text: str) -> float:
     >>> width(r"\frac{a}{b} + \rho_{1}") < 8
     True
     """
-    plain = re.sub(r"\\(left|right|mathrm|Bigl|Bigr|quad|cdot|,|;|!)\b ?", "", text)
+    plain = re.sub(r"\\(left|right|mathrm|Bigl|Bigr|biggl|biggr|quad|cdot|,|;|!)\b ?", "", text)
     plain = re.sub(r"\\(?:frac|tfrac)", "", plain)
+    plain = re.sub(r"\\((?:sin|cos|tan)h?|log|arctan)(?![A-Za-z])", r"\1", plain)
     plain = re.sub(r"\\[A-Za-z]+", "x", plain)
     scripts = sum(len(x) for x in re.findall(r"[_^]\{([^{}]*)\}", plain))
     return len(re.sub(r"[{}_^\\\s]", "", plain)) - 0.4 * scripts
@@ -135,41 +136,48 @@ def _term_pieces(term: tuple[str, Expr]) -> Iterator[str]:
 
 
 def _product_pieces(expr: Basic) -> Iterator[str]:
-    """A wide product with one factor that is a sum, or a wide sum, opened; anything else whole."""
-    whole = latex(expr)
-    opened = _opened(expr) if width(whole) > WIDTH else None
+    """A wide product with its factors that are sums, or a wide sum, opened; anything else whole."""
+    opened = _opened(expr) if width(latex(expr)) > WIDTH else None
     if opened is None:
-        yield whole
+        yield latex(expr)
         return
-    before, inside, after = opened
+    before, inside = opened
+    *ahead, last = [*before, r"\cdot"] if width(before[-1]) > WIDTH / 3 else before
+    yield from ahead
+    yield from _bracketed(f"{last} ", inside)
+
+
+def _bracketed(before: str, inside: Expr) -> Iterator[str]:
+    """What stands before a sum in brackets, and the sum; brackets on several lines have a size of their own."""
     first, *rest = _pieces(inside)
-    yield before + r"\Bigl(" + first
-    yield from rest[:-1]
-    yield (rest[-1] if rest else "") + r"\Bigr)" + after
+    size = "bigg" if r"\frac" in latex(inside) or r"\sum" in latex(inside) else "Big"
+    *middle, last = [rf"{before}\{size}l({first}", *rest]
+    yield from middle
+    yield rf"{last}\{size}r)"
 
 
-def _opened(expr: Basic) -> tuple[str, Expr, str] | None:
-    """What stands before, in and after the brackets of a product or a sum that can be broken."""
+def _opened(expr: Basic) -> tuple[list[str], Expr] | None:
+    """The parts before the brackets of a product or a sum that can be broken, and what is in the brackets."""
     if isinstance(expr, Sum):
         signs = latex(expr.func(Symbol("x"), *expr.limits)).removesuffix("x")
-        if isinstance(expr.function, Add):
-            return signs, expr.function, ""
-        inner = _opened(expr.function)
-        return inner and (signs + inner[0], inner[1], inner[2])
+        found = ([""], expr.function) if isinstance(expr.function, Add) else _opened(expr.function)
+        return found and ([signs + found[0][0], *found[0][1:]], found[1])
     if isinstance(expr, Mul):
         wide = max(expr.args, key=lambda x: (isinstance(x, Sum | Add), width(latex(x))))
-        rest = Mul(*[x for x in expr.args if x is not wide])
-        before = "-" if rest == -1 else _factor(rest)
+        before = _ahead(Mul(*[x for x in expr.args if x is not wide]))
         if isinstance(wide, Add):
-            return before, wide, ""
+            return before, wide
         inner = _opened(wide) if isinstance(wide, Sum) else None
-        return inner and (before + " " + inner[0], inner[1], inner[2])
+        return inner and ([*before[:-1], f"{before[-1]} {inner[0][0]}", *inner[0][1:]], inner[1])
     return None
 
 
-def _factor(expr: Expr) -> str:
+def _ahead(rest: Expr) -> list[str]:
     """What stands before a bracket, a sum among its own."""
-    return rf"\left({latex(expr)}\right)" if isinstance(expr, Add) else latex(expr)
+    if isinstance(rest, Add):
+        narrow = width(latex(rest)) <= WIDTH / 2
+        return [rf"\left({latex(rest)}\right)"] if narrow else list(_bracketed("", rest))
+    return ["-"] if rest == -1 else list(_product_pieces(rest))
 
 
 def _cut(lines: list[str]) -> list[str]:

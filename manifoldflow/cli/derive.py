@@ -20,10 +20,13 @@ def add(commands: Any) -> None:
     text = "derive everything from a unit function; check every formula"
     command = add_command(commands, "derive", text, run, EXAMPLE)
     formula = f"in z, and in a and --own; parsed, never run (default: {ACTIVATION})"
-    command.add_argument("--activation", default=ACTIVATION, metavar="FORMULA", help=formula)
+    subject = command.add_mutually_exclusive_group()
+    subject.add_argument("--activation", default=ACTIVATION, metavar="FORMULA", help=formula)
+    subject.add_argument(
+        "--general", action="store_true", help="instead of a formula, leave it open: phi(z), or psi with --p"
+    )
     own = "comma-separated scalars that each unit trains, such as c"
     command.add_argument("--own", type=names, default=(), metavar="NAMES", help=own)
-    command.add_argument("--general", action="store_true", help="leave the activation open: phi(z), or psi with --p")
     command.add_argument(
         "--p", type=natural, default=0, metavar="P", help="number of trained scalars, with --general (default: 0)"
     )

@@ -85,10 +85,8 @@ def add_units(command: argparse.ArgumentParser) -> None:
     """What the units train and what they are weighted with."""
     own = "comma-separated scalars that each unit trains, such as c in 'c*tanh(z)'"
     command.add_argument("--own", action=_Given, type=names, default=(), metavar="NAMES", help=own)
-    text = "signed (drawn from the seed), trained, or comma-separated numbers, one a unit (default: all 1)"
-    command.add_argument(
-        "--output-weights", action=_Given, type=weights, metavar="A", help=f"{text}; write --output-weights=-1,..."
-    )
+    text = "signed (drawn from the seed), trained, or numbers between commas, one a unit; after = if one is negative"
+    command.add_argument("--output-weights", action=_Given, type=weights, metavar="A", help=f"{text} (default: all 1)")
 
 
 def add_out(command: argparse.ArgumentParser, text: str, default: str | None = None) -> None:

@@ -15,11 +15,12 @@ from derivations.checks.automatic import AutogradSpace
 from derivations.checks.certificates import check_certificate
 from derivations.checks.definitions import DEFINITIONS
 from derivations.checks.digits import DigitSpace, exactly
-from derivations.checks.inequalities import admissible_interval
+from derivations.checks.inequalities import admissible_interval, check_inequality
 from derivations.checks.numbers import Degree, Sized, sized
 from derivations.checks.points import find_point
 from derivations.checks.result import unchecked, verdict
 from derivations.checks.space import Point, eliminate
+from derivations.checks.ways import AUTOGRAD
 from derivations.functions import ActivationDerivative, UnitDerivative
 
 MIXED = UnitFunction("a*c*(z**3 + z) + b**2*sin(z) + 0.3*a*b", own=("c", "b"))
@@ -222,6 +223,19 @@ def test_a_bound_that_is_true_but_not_the_best_is_refused_by_the_certificate():
     assert not stronger.passed
     assert weaker.deviation > 0
     assert stronger.deviation > 0
+
+
+@pytest.mark.parametrize("formula", ["z**3/(1 + z**2)", "z**20 + z"])
+def test_rounding_hides_no_case_of_equality(formula):
+    """In the first A1 holds barely, so F - F* has few digits; in the second derivatives change fast."""
+    unit = UnitFunction(formula)
+    record = derive(unit)["local_pl"]
+    for seed in (0, 2):
+        assert check_inequality(record, unit, AUTOGRAD, seed).passed
+        for variant in (slightly_large, slightly_small):
+            found = check_inequality(variant(record), unit, AUTOGRAD, seed)
+            assert not found.passed
+            assert found.tolerance < 6e-4
 
 
 # --- the parts that the checks stand on ---------------------------------------------------------------------------

@@ -23,6 +23,7 @@ OPTIONS += ["--virtual-time-budget=4000", "--dump-dom"]
 # What the test adds to the page: the sizes of everything in formulas, and which font is there.
 PROBE = """<script>
 const size = e => { const r = e.getBoundingClientRect(); return [r.width, r.height]; };
+const em = e => parseFloat(getComputedStyle(e).fontSize);
 const tops = e => [2, 0, 1].map(k => e.children[k].getBoundingClientRect().top);  // upper limit, sign, lower limit
 const look = fonts => {
   const found = {fonts: fonts.length, status: fonts.map(f => f.status), page: document.documentElement.scrollWidth,
@@ -35,7 +36,7 @@ const look = fonts => {
     const high = [...row.querySelectorAll('munderover, mfrac')].map(e => size(e)[1]);
     const kind = {'(': 'brackets', '|': 'bars'}[first.textContent];
     if (high.length && kind && ')|'.includes(last.textContent)) {
-      found[kind].push([size(first)[1], Math.max(...high)]);
+      found[kind].push([size(first)[1], Math.max(...high), size(first)[0] / em(row)]);
     }
   }
   for (const part of document.querySelectorAll('math[display] mfrac')) {
@@ -87,7 +88,12 @@ def test_every_formula_has_a_size(found):
 def test_brackets_stretch_around_what_they_hold(found):
     assert len(found["brackets"]) > 10
     assert len(found["bars"]) > 0
-    assert all(bracket > 0.8 * held for bracket, held in [*found["brackets"], *found["bars"]])
+    assert all(bracket > 0.8 * held for bracket, held, _ in [*found["brackets"], *found["bars"]])
+
+
+def test_brackets_have_the_room_that_they_fill(found):
+    # Browsers give a bracket the width of its widest form: 0.81 of the size of letters before the font was cut.
+    assert all(0.1 < width < 0.55 for _, _, width in found["brackets"])
 
 
 def test_fractions_and_sums_are_stacked(found):

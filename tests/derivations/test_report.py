@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 from sympy import Add, Integer, Mul, Symbol, symbols
 
 from derivations import NOTATION, DerivationError, UnitFunction, derive, derive_general
+from derivations.analysis.assumptions import derivatives, functions
 from derivations.analysis.enclosed import Enclosed
 from derivations.checks.result import unchecked, verdict
 from derivations.parser import parse_formula
 from derivations.report import build, html, machine_readable, markdown, notebook, pdf, tex
+from derivations.report.activation import _DEFINED, activation_blocks
 from derivations.report.checks_text import outcome
 from derivations.report.derived import specialised
 from derivations.report.document import Document, Formula, Heading, Listing, Maths, Paragraph, Reference, Table, spans
@@ -99,6 +101,7 @@ LONG = (A + B) * (sum((x + 1) * y for x in LETTERS for y in LETTERS if x != y) +
 @given(SUMS)
 @example(LONG)
 @example(-H * LONG)
+@example(LONG * LONG.subs(A, D) * (A + B))
 def test_a_broken_formula_says_the_same_as_the_whole_one(expr):
     lines = relation(Symbol("y"), "==", 17 * expr).lines
     assume(len(lines) <= MAX_LINES)
@@ -114,7 +117,7 @@ DROPPED = str.maketrans("", "", "\\_{}")
 
 def value(line: str, values: dict[Symbol, Integer]) -> Integer:
     """The number that the right side of printed formulas has, by the toolkit's own parser."""
-    text = re.sub(r"\\(Bigl|Bigr|left|right|qquad)|&", "", line.partition("=")[2])
+    text = re.sub(r"\\(Bigl|Bigr|biggl|biggr|left|right|qquad|cdot)|&", "", line.partition("=")[2])
     text = re.sub(r"\\omega_\{(\d)\}", r"omega\1", text).replace("{", "(").replace("}", ")").replace("^", "**")
     text = re.sub(r"(?<=[A-Za-z0-9)])\s+(?=[A-Za-z0-9(])|(?<=[A-Za-z0-9)])(?=\()", "*", text.strip())
     return parse_formula(text, {x.name: x for x in values}).subs(values)
@@ -126,6 +129,28 @@ def test_long_formulas_are_broken_and_their_repeated_terms_named():
     assert any(r"\omega_{3} &=" in formula.latex for formula in formulas)
     assert not any("more lines" in formula.latex for formula in formulas)
     assert all(width(line) < 110 for formula in formulas for line in formula.lines)
+
+
+def test_long_functions_of_the_constants_are_written_by_the_derivatives():
+    unit = UnitFunction("z**5 + z**3/7 + exp(z)/3")
+    enclosed = Enclosed(-1, 1, dict.fromkeys(["rho1", "rho2", "gamma", "beta"], ("1", "2")), "float64")
+    blocks = activation_blocks(unit, enclosed)
+    table = next(block for block in blocks if isinstance(block, Table) and len(block.header) == 4)
+    shown = [row[1][0].latex for row in table.rows]
+    assert shown[1].startswith(r"\displaystyle")
+    assert shown[3] == r"\phi'^2 \phi''' / |\phi''|"
+    assert max(map(width, shown)) <= 40
+
+
+@pytest.mark.parametrize("name", ["rho1", "rho2", "gamma", "beta"])
+def test_the_short_form_of_a_constant_is_its_function(name):
+    unit = UnitFunction("z**4 + z**3 + 2*z")
+    text = _DEFINED[name].replace(r"\phi'''", "(c)").replace(r"\phi''", "(b)").replace(r"\phi'", "(a)")
+    text = text.replace("^2 ", "**2*").replace("|", "")
+    values = dict(zip(symbols("a b c"), (x.subs(unit.z, 2) for x in derivatives(unit)[1:]), strict=True))
+    found = parse_formula(text, {x.name: x for x in values}).subs(values)
+    assert found == functions(unit)[name].subs(unit.z, 2)
+    assert found != 0
 
 
 def test_what_no_page_can_hold_is_cut_with_a_note():

@@ -10,6 +10,7 @@ from manifoldflow.errors import (
     ManifoldflowError,
     UnreachableLabelsError,
 )
+from manifoldflow.network import FixedCoefficients
 from manifoldflow.validation import generator, one_of, positive_integer, positive_number, real_array
 from tests.manifoldflow.conftest import problem
 
@@ -218,6 +219,15 @@ def test_a_manifold_without_points_says_what_to_do():
     # The same sample with two labels.
     with pytest.raises(UnreachableLabelsError, match="Rows 0 and 1 of X are equal"):
         mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=3), [[1.0, 2.0], [1.0, 2.0]], [0.0, 1.0])
+
+
+def test_samples_are_told_apart_by_their_coefficients():
+    unit, X = mf.UnitFunction("a*u**2", own=("u",)), np.ones((2, 2))
+    network = FixedCoefficients(unit, np.array([[1.0, 2.0], [2.0, 1.0]]))
+    assert mf.ZeroLossManifold(network, X, [1.0, 2.0]).n == 2
+    with pytest.raises(UnreachableLabelsError, match="has no z"):
+        mf.ZeroLossManifold(FixedCoefficients(unit, np.ones((2, 2))), X, [1.0, 2.0])
+    assert mf.ZeroLossManifold(FixedCoefficients(unit, np.ones((2, 2))), X, [1.0, 1.0]).n == 2
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")

@@ -121,7 +121,7 @@ def test_derive_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     assert "Riemannian gradient of the sharpness" in printed
     assert cli.main(["derive", "--activation", "sinh(z)", "--out", str(tmp_path), "--format", "md,html"]) == 0
-    again = (tmp_path / "derivation.md").read_text(encoding="utf-8").replace("md,html", "md")
+    again = (tmp_path / "derivation.md").read_text(encoding="utf-8").replace("md,html --out report", "md")
     assert again.strip() == printed.strip()
     assert (tmp_path / "derivation.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
@@ -175,6 +175,13 @@ def test_derive_says_what_is_wrong(options: list[str], said: str, capsys: pytest
     assert said in capsys.readouterr().err
 
 
+def test_derive_does_not_ignore_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["derive", "--general", "--activation", "z"])
+    assert stop.value.code == 2
+    assert "--activation: not allowed with argument --general" in capsys.readouterr().err
+
+
 BAD = [
     (["inspect", "--activation", "__import__('os').system('x')"], "not allowed"),
     (["inspect", "--activation", "nosuch(z)"], "nosuch"),
@@ -183,6 +190,7 @@ BAD = [
     (["verify", "--statements", "S1,S99"], "S99"),
     (["sgd", "--data", "synthetic", "--step-size", "1"], "stable bound"),
     (["inspect", "--data", "synthetic", "--activation", "exp(z)"], "out of reach"),
+    (["inspect", "--activation", "c", "--own", "c"], "has no z"),
 ]
 
 

@@ -57,7 +57,9 @@ class Request:
         """The command that makes the report again."""
         subject = ["--general", "--p", str(self.p)] if self.general else ["--activation", self.formula]
         own = ["--own", ",".join(self.own)] if self.own else []
-        return shlex.join(["manifoldflow", "derive", *subject, *own, "--format", ",".join(self.chosen)])
+        # One folder for all: where a report was written does not change its bytes.
+        out = ["--out", "report"] if self.out else []
+        return shlex.join(["manifoldflow", "derive", *subject, *own, "--format", ",".join(self.chosen), *out])
 
     @property
     def program(self) -> str:

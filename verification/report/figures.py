@@ -57,17 +57,21 @@ def decay(case: CaseReport) -> tuple[str, Figure]:
     t = np.asarray(flow["t"])
     sharpness = np.asarray(flow["sharpness"])
     best = case.series["minimum"]["sharpness"] if "minimum" in case.series else float("inf")
-    if sharpness[-1] >= (1.0 - 1e-9) * best:
+    excess = sharpness[-1] >= (1.0 - 1e-9) * best
+    if excess:
         _semilog(axes, t, sharpness - best, BLUE, "F - F*", floor=1e-12 * abs(best))
     else:
         _semilog(axes, t, sharpness, BLUE, "F (it is below F*, or there is no F*)")
     _semilog(axes, t, np.asarray(flow["gradient_norm"]), ORANGE, "|grad F|")
-    if facts.get("failing_assumptions") == []:
+    bounded = facts.get("failing_assumptions") == []
+    if bounded:
         _predictions(axes, t, flow, facts, best)
     _time_axis(axes, t)
     logarithmic(axes, "y")
     axes.legend(fontsize=7.5, loc="lower left")
-    return "Excess sharpness F - F* and gradient norm along the flow, and the bounds of S13 and S4 (dashed).", figure
+    shown = "Excess sharpness F - F*" if excess else "Sharpness F"
+    bounds = ", and the bounds of S13 and S4 (dashed)" if bounded else ""
+    return f"{shown} and gradient norm along the flow{bounds}.", figure
 
 
 def _time_axis(axes: Axes, t: Any) -> None:

@@ -46,10 +46,11 @@ def _glance(report: VerificationReport) -> str:
     return (
         '<section><h2>At a glance</h2><div class="wide"><table class="summary"><thead><tr><th scope="col">statement</th>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        "<p class=\"note\"><i>holds</i>: every assumption is met, by proof unless the cell says otherwise, and every number is "
-        "within its tolerance, which is evidence at the points tried. <i>inconclusive</i>: a number was not reached, "
-        "its error or tolerance is too large to decide, or it contradicts what rests on an assumption that is not proved. <i>does not apply</i>: an assumption is not met, or the "
-        "statement is about other cases.</p></section>"
+        "<p class=\"note\"><i>holds</i>: every assumption is met, by proof unless the cell says otherwise, and every number "
+        "is within its tolerance, which is evidence at the points tried. <i>fails</i>: a number is out of it, which "
+        "contradicts the statement only where its assumptions are met. <i>inconclusive</i>: a number was not reached, its "
+        "error or tolerance is too large to decide, or it contradicts what rests on an assumption that is not proved. "
+        "<i>does not apply</i>: an assumption is not met, or the statement is about other cases.</p></section>"
     )
 
 

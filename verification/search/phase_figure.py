@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
+from derivations.printing import latex
 from verification.report.svg import SETTINGS
 
 from .one_sample import RANDOM
@@ -37,9 +38,9 @@ def figure(found: Found) -> str:
         _panel(axes[1, 0], found, [row.nearby for row in rows], _ENDS, "flow from beside the rank-one point")
         _panel(axes[1, 1], found, [row.random for row in rows], _ENDS, f"flows from {RANDOM} random points")
         for k in range(2):
-            axes[1, k].set_xlabel("y/m")
-            axes[k, 0].set_ylabel("e")
-        drawn.suptitle(f"{found.diagram.text.replace('**', '^')}", fontsize=10.0)
+            axes[1, k].set_xlabel("label per unit $y/m$")
+            axes[k, 0].set_ylabel("$e$")
+        drawn.suptitle(rf"$\varphi(z) = {latex(found.diagram.family.phi)}$", fontsize=11.0)
         caption = f"Phase diagram of {found.diagram.text} over y/m and e; lines: thresholds where phi''' = 0."
         return picture(drawn, "phase", caption)
 
