@@ -91,10 +91,12 @@ def test_label_noise_sgd_ends_there_too(signed):
     flow = mf.sharpness_flow(man, theta)
     close = flow.t[np.argmax(np.abs(weights_of(flow.theta) - w).max(axis=1) < 1e-3)]
     n_steps = int(2.0 * close * 3.0 * 2.0 * N / eta**2)
-    run = mf.label_noise_sgd(net, X, y, theta, step_size=eta, schedule="linear", n_steps=n_steps, n_runs=2)
+    run = mf.label_noise_sgd(net, X, y, theta, step_size=eta, schedule="linear", n_steps=n_steps, n_runs=24)
     assert run.sharpness_flow_time == pytest.approx(2.0 * close, rel=1e-3)
     ends = weights_of(run.theta)
-    assert np.abs(ends - w).max() < 0.02
+    # Single runs end 0.005 to 0.03 away, by their noise; means of 24 at 0.0013 to 0.0027, half as far down at 0.0034 on.
+    assert np.abs(ends - w).max() < 0.05
+    assert np.abs(ends.mean(axis=0) - w).max() < 0.004
     assert np.abs(weights_of(theta) - w).max() > 0.2
 
 
