@@ -40,13 +40,11 @@ def unit_weights(evidence: Evidence) -> Hypothesis:
 
 
 def existence(evidence: Evidence) -> Hypothesis:
-    """M is not empty: near the start a point with f = y exactly is proved to exist, for units a*phi(z)."""
+    """M is not empty: near the start a point with f = y exactly is proved to exist."""
     try:
         start = evidence.start
     except ManifoldflowError as error:
         return Hypothesis(ZERO_LOSS, False, str(error))
-    if not evidence.is_plain:
-        return Hypothesis(ZERO_LOSS, True, "|f - y| is at rounding level at the start")
     proof = exact_zero_loss_point(evidence.manifold, start).certificate
     if proof.proved:
         return Hypothesis(ZERO_LOSS, True, proof.claim, "proved")

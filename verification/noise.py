@@ -127,6 +127,12 @@ def fitted(
     )  # fmt: skip
 
 
+def relaxations(evidence: Evidence, errors: ErrorStudy) -> float:
+    """How often, on the shortest run, the slowest residual falls by 1/e: 2 eta k lambda_min(J J^T) / n."""
+    slowest = float(np.linalg.eigvalsh(evidence.manifold.jacobian_gram(evidence.start))[0])
+    return 2.0 * float(np.min(errors.step_sizes * errors.steps)) * slowest / evidence.manifold.n
+
+
 def _errors(
     evidence: Evidence, eta: float, std: float, horizon: float, stream: int, runs: int, simulated: Simulate
 ) -> tuple[Array, int]:

@@ -10,6 +10,7 @@ from scipy.optimize import OptimizeResult
 
 import manifoldflow as mf
 from verification import STATEMENTS, Case, Evidence, Verdict
+from verification.noise import relaxations
 from verification.statements import dependent_samples, distance
 
 Judge = Callable[[str, Evidence], Verdict]
@@ -357,6 +358,25 @@ def test_an_unfinished_flow_is_inconclusive(judge: Judge, good: Evidence) -> Non
 def test_noise_larger_than_the_effect_is_inconclusive(judge: Judge, good: Evidence) -> None:
     errors = replace(good.noise.errors, order_interval=(-1.0, 3.0))
     assert judge("S9", good.replaced(noise=replace(good.noise, errors=errors))).status == "inconclusive"
+
+
+def test_runs_shorter_than_the_slowest_relaxation_are_inconclusive(judge: Judge, good: Evidence) -> None:
+    errors = good.noise.errors
+    times = relaxations(good, errors)
+    assert times > 1.0
+    # Without noise the slowest residual falls so.
+    slowest = np.linalg.eigh(good.manifold.jacobian_gram(good.start))[1][:, 0]
+    away = np.linalg.lstsq(good.manifold.jacobian(good.start).reshape(len(slowest), -1), 1e-7 * slowest)[0]
+    run = mf.label_noise_sgd(
+        good.manifold.network, good.case.data.X, good.case.data.y, good.start + away.reshape(good.start.shape),
+        step_size=errors.step_sizes[0], noise=mf.LabelNoise(std=0.0), n_steps=int(errors.steps[0] / times), rng=0,
+    )  # fmt: skip
+    assert slowest @ good.manifold.residual(run.theta[0]) == pytest.approx(1e-7 / np.e, rel=0.2)
+    for share, status in ((1.01, "holds"), (0.99, "inconclusive")):
+        short = replace(errors, steps=errors.steps * share / times)
+        verdict = judge("S9", good.replaced(noise=replace(good.noise, errors=short)))
+        assert verdict.status == status, verdict
+    assert "relaxes" in verdict.reason
 
 
 def test_a_point_with_negative_curvature_is_shown(judge: Judge) -> None:

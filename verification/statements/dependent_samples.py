@@ -106,7 +106,7 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
 
 def _proofs(evidence: Evidence) -> tuple[Certificate, ...]:
     """An exact zero-loss point near the flattest one."""
-    return (exact_zero_loss_point(evidence.manifold, evidence.flattest.x).certificate,) if evidence.is_plain else ()
+    return (exact_zero_loss_point(evidence.manifold, evidence.flattest.x).certificate,)
 
 
 STATEMENT = Statement(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from verification import hypotheses
+from verification.errors import UnfinishedError
 from verification.evidence import Evidence
-from verification.noise import RUNS, ErrorStudy, LongRun
+from verification.noise import RUNS, ErrorStudy, LongRun, relaxations
 from verification.records import Check, Measurement, Statement
 
 
 def measure(evidence: Evidence) -> Measurement:
     """Fitted order of the mean error; the fall of the units' disagreement in a longer run, against the flow's."""
     errors = evidence.noise.errors
+    if (relaxed := relaxations(evidence, errors)) < 1.0:
+        raise UnfinishedError(
+            f"runs of SGD that can be afforded are {relaxed:.2g} of the time n / (2 eta lambda_min(J J^T)) in which "
+            "the slowest residual relaxes; before that, neither fluctuations nor the error are those of the limit."
+        )
     note = (
         f"A run scatters about the mean by {errors.scatter[-1]:.3g} at the smallest step size, against a bias of "
         f"{errors.bias[-1]:.3g}; the scatter's fitted order is {errors.scatter_order:.2f}. The theory "
