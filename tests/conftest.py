@@ -1,11 +1,16 @@
 """Settings that hold for every test: the same examples on every run, no window, no state that leaks."""
 
+import signal
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 from hypothesis import settings
 
 mpl.use("Agg")
+
+# In a background job a shell has Ctrl-C ignored, here and in what the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time, and no deadline: a test that depends on the load of the machine says nothing.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, print_blob=True)

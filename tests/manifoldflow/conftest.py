@@ -142,11 +142,6 @@ def digits_run():
     return man, theta, mf.sharpness_flow(man, theta, method="implicit")
 
 
-def hear_ctrl_c():
-    """Before a child starts: a suite that runs in the background of a shell has SIGINT ignored, and passes that on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def start_command(*arguments):
     """The command in a process of its own, which Ctrl-C can be sent to."""
     return _start(["-m", "manifoldflow", *arguments], stderr=subprocess.PIPE)
@@ -158,10 +153,8 @@ def start_script(code, *arguments):
 
 
 def _start(arguments, **streams):
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
-        **streams,
-    )  # fmt: skip
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **streams)
 
 
 def kill_after(process, lines):
