@@ -148,7 +148,8 @@ def _error(state, problem, stages, trial, control, h, tableau):
 def _look_for_stiffness(state, problem, frame, work):
     """Count the steps that the limit of stability bounds: near it, by a bound on the largest rate, and not growing.
 
-    LENGTH is the mean of their lengths, of the last foremost. The bound is renewed where it matters.
+    LENGTH is the mean of their lengths, of the last foremost. The bound is renewed where it matters. Where several are
+    bounded so, the next is kept from swinging beyond them, which would let errors in stiff directions grow.
     """
     scalars, counters = state.scalars, state.counters
     near = 0.7 * STABILITY_LIMIT
@@ -160,6 +161,8 @@ def _look_for_stiffness(state, problem, frame, work):
         counters[STIFF_STEPS] = max(0, counters[STIFF_STEPS] - 1)
     elif scalars[H] < 1.25 * scalars[LENGTH]:
         counters[STIFF_STEPS] += 1
+        if counters[STIFF_STEPS] >= 3:
+            scalars[H] = min(scalars[H], 1.05 * scalars[LENGTH])
 
 
 @jit_bare
