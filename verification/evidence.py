@@ -14,8 +14,8 @@ import numpy as np
 import manifoldflow as mf
 from manifoldflow.assumptions import Constants
 from manifoldflow.certificates import ConstantsEnclosure, NegativeCurvature, Survey, negative_curvature
-from manifoldflow.certificates.existence import ExactPoint
-from manifoldflow.certificates.survey import completed, of_start
+from manifoldflow.certificates.existence import ExactPoint, exact_zero_loss_point
+from manifoldflow.certificates.survey import completed, constants_from
 from manifoldflow.errors import AssumptionWarning, GeometryError
 from manifoldflow.flow import FlowSolution
 from manifoldflow.integration import FlowProgress
@@ -109,26 +109,28 @@ class Evidence:
         return self.manifold.random_point(rng=self.rng(0))
 
     @cached_property
-    def proved_of_start(self) -> tuple[ExactPoint, ConstantsEnclosure]:
-        """The certificates about the start; raises `NotStatedError` for units of another form."""
+    def exact_point(self) -> ExactPoint:
+        """Whether a point of M is proved near `start`, for units of any form."""
+        return exact_zero_loss_point(self.manifold, self.start)
+
+    @cached_property
+    def enclosure(self) -> ConstantsEnclosure:
+        """The constants of S7 for the flow from `start`, each between two numbers; raises `NotStatedError` for units of
+        another form.
+        """
         if not self.is_plain:
-            raise NotStatedError("certificates are about units a*phi(z).")
+            raise NotStatedError("certificates of constants are about units a*phi(z).")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AssumptionWarning)
-            return of_start(self.manifold, self.start)
+            return constants_from(self.manifold, self.start, self.exact_point)
 
     @cached_property
     def survey(self) -> Survey:
         """Every certificate about the manifold and the start; raises `NotStatedError` for units of another form."""
-        start = self.proved_of_start
+        enclosure = self.enclosure
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AssumptionWarning)
-            return completed(self.manifold, *start)
-
-    @property
-    def enclosure(self) -> ConstantsEnclosure:
-        """The constants of S7 for the flow from `start`, each between two numbers."""
-        return self.proved_of_start[1]
+            return completed(self.manifold, self.exact_point, enclosure)
 
     @cached_property
     def constants(self) -> Constants:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from manifoldflow.certificates import Certificate, exact_zero_loss_point
+from manifoldflow.certificates import Certificate
 from manifoldflow.errors import ManifoldflowError
 
 from .evidence import Evidence
@@ -42,10 +42,9 @@ def unit_weights(evidence: Evidence) -> Hypothesis:
 def existence(evidence: Evidence) -> Hypothesis:
     """M is not empty: near the start a point with f = y exactly is proved to exist."""
     try:
-        start = evidence.start
+        proof = evidence.exact_point.certificate
     except ManifoldflowError as error:
         return Hypothesis(ZERO_LOSS, False, str(error))
-    proof = exact_zero_loss_point(evidence.manifold, start).certificate
     if proof.proved:
         return Hypothesis(ZERO_LOSS, True, proof.claim, "proved")
     detail = f"M may be empty: no point of it is proved near the start ({proof.reason})"

@@ -65,15 +65,15 @@ def survey(manifold: ZeroLossManifold, theta: ArrayLike) -> Survey:
     >>> [found.name for found in survey(man, man.random_point(rng=0)).certificates if found.proved]
     ['A1', 'A2', 'A3', 'confinement', 'zero-loss point', 'flattest point', 'Hessian bound']
     """
-    return completed(manifold, *of_start(manifold, theta))
+    instance("manifold", manifold, ZeroLossManifold)
+    point = exact_zero_loss_point(manifold, theta)
+    return completed(manifold, point, constants_from(manifold, theta, point))
 
 
 @reproducible
-def of_start(manifold: ZeroLossManifold, theta: ArrayLike) -> tuple[ExactPoint, ConstantsEnclosure]:
-    """What a survey says of the start alone, which is all that assumptions are examined by."""
-    instance("manifold", manifold, ZeroLossManifold)
-    point = exact_zero_loss_point(manifold, theta)
-    return point, _constants(manifold, theta, point.radius if point.certificate.proved else 0.0)
+def constants_from(manifold: ZeroLossManifold, theta: ArrayLike, point: ExactPoint) -> ConstantsEnclosure:
+    """The constants for a flow from the exact point, all that assumptions are examined by; else from theta itself."""
+    return _constants(manifold, theta, point.radius if point.certificate.proved else 0.0)
 
 
 @reproducible

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from manifoldflow.certificates import Certificate, ConstantsEnclosure, Enclosure, exact_zero_loss_point
+from manifoldflow.certificates import Certificate, ConstantsEnclosure, Enclosure
 from verification.errors import NotStatedError
 from verification.evidence import Evidence
 from verification.records import Case, Hypothesis, Statement
@@ -30,7 +30,7 @@ def inspect(case: Case) -> tuple[str, dict[str, Any]]:
     examined = {statement.id: _examined(statement, evidence) for statement in STATEMENTS}
     found = evidence.survey if evidence.is_plain else None
     enclosures = _constants(found.constants) if found else {}
-    certificates = found.certificates if found else (_exact_point(evidence),)
+    certificates = found.certificates if found else (evidence.exact_point.certificate,)
     known = {item["name"]: item for items in examined.values() for item in items if item["problem"] == ""}
     numbers = {
         "case": case.name,
@@ -47,11 +47,6 @@ def _before_the_flow(case: Case) -> Evidence:
     evidence = Evidence(case)
     Z = evidence.manifold.preactivations(evidence.start)
     return evidence.replaced(seen=(float(Z.min()), float(Z.max())))
-
-
-def _exact_point(evidence: Evidence) -> Certificate:
-    """The one certificate that units of any form have."""
-    return exact_zero_loss_point(evidence.manifold, evidence.start).certificate
 
 
 def _examined(statement: Statement, evidence: Evidence) -> list[dict[str, Any]]:
