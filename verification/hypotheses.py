@@ -16,7 +16,7 @@ from manifoldflow.errors import ManifoldflowError
 
 from .evidence import Evidence
 from .points import activation_table
-from .records import ZERO_LOSS, Basis, Hypothesis
+from .records import Basis, Hypothesis
 
 # --- scope ----------------------------------------------------------------------------------------
 
@@ -41,14 +41,19 @@ def unit_weights(evidence: Evidence) -> Hypothesis:
 
 def existence(evidence: Evidence) -> Hypothesis:
     """M is not empty: near the start a point with f = y exactly is proved to exist."""
+    return replace(_existence(evidence), needed=True)
+
+
+def _existence(evidence: Evidence) -> Hypothesis:
+    name = "zero-loss point"
     try:
         proof = evidence.exact_point.certificate
     except ManifoldflowError as error:
-        return Hypothesis(ZERO_LOSS, False, str(error))
+        return Hypothesis(name, False, str(error))
     if proof.proved:
-        return Hypothesis(ZERO_LOSS, True, proof.claim, "proved")
+        return Hypothesis(name, True, proof.claim, "proved")
     detail = f"M may be empty: no point of it is proved near the start ({proof.reason})"
-    return Hypothesis(ZERO_LOSS, False, detail, "grid")
+    return Hypothesis(name, False, detail, "grid")
 
 
 def slopes(evidence: Evidence) -> Hypothesis:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Basis = Literal["given", "proved", "refuted", "measured", "grid"]
 Status = Literal["holds", "fails", "does not apply", "inconclusive"]
 Relation = Literal["<=", ">=", "=="]
-ZERO_LOSS = "zero-loss point"  # the name of the hypothesis without which nothing is measured: M may be empty
 STATUSES: tuple[Status, ...] = ("holds", "fails", "does not apply", "inconclusive")
 
 
@@ -66,7 +65,8 @@ class Hypothesis:
 
     `basis` is how that is known: "given" with the case, "proved" or "refuted" by a certificate, "measured" in floating
     point, or seen on a "grid" where a certificate was asked for; the detail then says why there is none. Where one that
-    `sets_apart` is not met, the problem is of another kind: what fails there is not what the statement claims.
+    `sets_apart` is not met, the problem is of another kind: what fails there is not what the statement claims. Where
+    one that is `needed` is not met, nothing can be measured.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Hypothesis:
     detail: str
     basis: Basis = "measured"
     sets_apart: bool = False
+    needed: bool = False
 
     @property
     def text(self) -> str:
@@ -138,7 +139,6 @@ class Check:
             told = self.tolerance - self.slack <= self.resolution
             return "holds" if told and self.uncertainty <= max(self.tolerance, self.slack) else "inconclusive"
         return "fails" if -self.slack > self.uncertainty else "inconclusive"
-
 
 
 @dataclass(frozen=True)
@@ -239,9 +239,9 @@ class Statement:
     def _judged(self, evidence: Evidence, problem: Evidence, found: tuple[Hypothesis, ...]) -> Verdict:
         missing = tuple(hypothesis for hypothesis in found if not hypothesis.met)
         name = "" if problem.case.name == evidence.case.name else problem.case.name
-        nowhere = [hypothesis for hypothesis in missing if hypothesis.name == ZERO_LOSS]
-        if nowhere:
-            reason = _because((), nowhere[0].detail)
+        lacking = next((hypothesis for hypothesis in missing if hypothesis.needed), None)
+        if lacking is not None:
+            reason = _because((), lacking.detail)
             return self._verdict(evidence, "inconclusive", reason, found, Measurement(()), name)
         try:
             measured = self.measure(problem)

@@ -85,6 +85,20 @@ def test_what_fails_on_a_problem_set_apart_is_no_counterexample(good: Evidence) 
     assert "which the statement does not exclude" in found.reason
 
 
+def test_nothing_is_measured_without_what_is_needed(good: Evidence) -> None:
+    asked = []
+
+    def measure(evidence: Evidence) -> Measurement:
+        asked.append(evidence)
+        return Measurement((check(0.0),))
+
+    for met, status in ((False, "inconclusive"), (True, "holds")):
+        found = _statement(measure, Hypothesis("A9", met, "M may be empty", needed=True)).check(good)
+        assert (found.status, len(asked)) == (status, int(met)), found
+    lacking = _statement(measure, Hypothesis("A9", False, "M may be empty", needed=True)).check(good)
+    assert lacking.reason == "M may be empty"
+
+
 def test_the_failing_check_comes_first(good: Evidence) -> None:
     found = _statement(lambda _: Measurement((check(0.0), check(7.0))), Hypothesis("A9", False, "a = 1")).check(good)
     assert found.decisive is not None
