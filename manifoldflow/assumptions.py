@@ -109,7 +109,7 @@ def reduced_constants(manifold: ZeroLossManifold, W: Array) -> Constants:
 
 def _constants(manifold: ZeroLossManifold, z: Array, F: float) -> Constants:
     weight = float((manifold.a**2).min())
-    interval, confined = confinement(manifold, z, np.sqrt(F / (2.0 * manifold.s_min * weight)))
+    interval, confined = confinement(manifold, z, _steepest(manifold, F))
     rho1, rho2, beta, ratio = _extrema(manifold, interval)
     return Constants(interval, confined, rho1, rho2, beta, ratio, manifold.mu, manifold.s_min, weight, F)
 
@@ -139,13 +139,18 @@ def _hold_clearly(manifold: ZeroLossManifold, z: Array, sharpness: float) -> boo
     Near a point of the grid phi' or phi''' would have to fall by three times what it does to its neighbours. Done at
     the start of every flow, so that it does not wait for the constants.
     """
-    bound = np.sqrt(sharpness / (2.0 * manifold.s_min * (manifold.a**2).min()))
+    bound = _steepest(manifold, sharpness)
     brackets = [_bracket(manifold, end, way, bound) for end, way in ((z.min(), -1.0), (z.max(), 1.0))]
     if manifold.mu == 0.0 or None in brackets:
         return False
     low, high = (float(bracket[1]) for bracket in brackets if bracket)
     table = manifold.kernel.table(np.linspace(low, high, _COARSE_POINTS))
     return _clear_of_zero(_slope(table)) and _clear_of_zero(_third(table))
+
+
+def _steepest(manifold: ZeroLossManifold, sharpness: float) -> float:
+    """What |phi'| of no unit exceeds on any sample where F is at most `sharpness` (S7)."""
+    return float(np.sqrt(sharpness / (2.0 * manifold.s_min * (manifold.a**2).min())))
 
 
 def _clear_of_zero(values: Array) -> bool:
