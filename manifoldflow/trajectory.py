@@ -52,10 +52,6 @@ class Segment:
         keep = np.unique(np.append(np.arange(0, self.t.size, stride), self.t.size - 1))
         return Segment(self.t[keep], self.W[keep], self.numbers[keep], None)
 
-    def index(self, t: float) -> int:
-        """The step that t lies in; a knot belongs to the step that it begins, the last one to none."""
-        return max(min(int(np.searchsorted(self.t, t, side="right")) - 1, self.t.size - 2), 0)
-
 
 @dataclass(eq=False)
 class Trajectory:
@@ -133,18 +129,29 @@ class Trajectory:
         return self.outputs(segment, np.array([t]))[0][0]
 
     def outputs(self, segment: Segment, times: Array) -> tuple[Array, Array]:
-        """Points of M (k, m, r + p) and numbers (k, 3) at increasing times of a segment."""
+        """Points of M (k, m, r + p) and numbers (k, 3) at increasing times of a segment; at knots those kept."""
+        before = np.searchsorted(segment.t, times, side="right") - 1
+        points, numbers = segment.W[before], segment.numbers[before]
+        between = np.flatnonzero(times > segment.t[before])
+        if between.size:
+            points[between], numbers[between] = self._between_knots(segment, times[between])
+        return points, numbers
+
+    def _between_knots(self, segment: Segment, times: Array) -> tuple[Array, Array]:
+        """By dense output, or where there is none or it does not land on M by integrating again."""
         points, numbers = np.empty((times.size, *segment.W.shape[1:])), np.empty((times.size, 3))
         k = 0
         while k < times.size:
-            k += self._between_knots(segment, times[k:], points[k:], numbers[k:])
+            k += self._dense_outputs(segment, times[k:], points[k:], numbers[k:])
             if k < times.size:
                 points[k], numbers[k] = self._integrated(segment, times[k])
                 k += 1
         return points, numbers
 
-    def _between_knots(self, segment: Segment, times: Array, points: Array, numbers: Array) -> int:
+    def _dense_outputs(self, segment: Segment, times: Array, points: Array, numbers: Array) -> int:
         """Fill in what dense output gives, up to where there is none or it does not land on M; returns how many."""
+        if not segment.explicit and segment.dense is None:
+            return 0
         manifold, tolerance = self.manifold, self.control.projection_tolerance
         work, trial = manifold.workspace(), new_trial(points[0], 0)
         if segment.explicit:
@@ -154,8 +161,6 @@ class Trajectory:
                 segment.t, segment.W, times, manifold.problem, manifold.coordinates.frame, work, tableau, tolerance,
                 points, numbers, trial, stages,
             ))  # fmt: skip
-        if segment.dense is None:
-            return 0
         return int(implicit_outputs(
             segment.t, segment.W, segment.dense, times, manifold.problem, work, tolerance, points, numbers, trial
         ))  # fmt: skip
@@ -165,13 +170,11 @@ class Trajectory:
         from .integration import Integration
 
         k = int(np.searchsorted(segment.t, t, side="right")) - 1
-        W = segment.W[k]
-        if t > segment.t[k]:
-            control = self.control._replace(t_end=t, keep_dense=False, gradient_tolerance=0.0, rounding=0.0)
-            run = Integration(self.manifold, W, float(segment.t[k]), control, "auto", np.zeros(self.manifold.shape))
-            run.integrate()
-            W = run.state.W
-        return W, self.numbers_at(W)
+        control = self.control._replace(t_end=t, keep_dense=False, gradient_tolerance=0.0, rounding=0.0)
+        start, shape = (segment.W[k], float(segment.t[k])), self.manifold.shape
+        run = Integration(self.manifold, *start, control, "auto", np.zeros(shape))
+        run.integrate()
+        return run.state.W, self.numbers_at(run.state.W)
 
     def numbers_at(self, W: Array) -> tuple[float, float, float]:
         """Sharpness, gradient norm and residual at a point."""

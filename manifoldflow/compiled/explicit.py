@@ -15,7 +15,7 @@ from .coefficients import (
     parameters,
     start_stages,
 )
-from .geometry import add_multiple, copy, curvature, distance, gradient, norm
+from .geometry import add_multiple, copy, curvature, gradient, norm
 from .options import jit_bare
 from .stepping import (
     ACCEPTED,
@@ -83,22 +83,18 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
 
 @jit_bare
 def explicit_outputs(t, W, times, problem, frame, work, tableau, tolerance, points, numbers, trial, stages):
-    """The points at `times`, increasing, each by one step from the last of the points W (k, m, r + p) at t (k,) before.
+    """The points at `times`, increasing, each by one step from the last of the knots W (k, m, r + p) at t (k,) before.
 
     As exact as the steps themselves, where a polynomial through the stages is less so for steps near the limit of
     stability. Fills points, sharpness, gradient norm and residual; returns the number of times reached.
     """
-    last, F = -1, 0.0
+    last = -1
     for index in range(times.shape[0]):
         k = np.searchsorted(t, times[index], side="right") - 1
-        if k != last or times[index] == t[k]:
-            F, _ = gradient(W[k], problem, work, trial.grad)
+        if k != last:
+            gradient(W[k], problem, work, trial.grad)
             _first_stage(W[k], problem, frame, work, stages)
             last = k
-        if times[index] == t[k]:
-            copy(W[k], points[index])
-            numbers[index, 0], numbers[index, 1], numbers[index, 2] = F, norm(trial.grad), distance(work, problem)
-            continue
         if not _trial_point(W[k], problem, frame, work, stages, times[index] - t[k], tableau, points[index]):
             return index
         F, size, reason = land(points[index], trial.grad, problem, work, trial.scratch, tolerance)

@@ -16,7 +16,7 @@ from .coefficients import (
     scale,
     start_stages,
 )
-from .geometry import add_multiple, copy, curvature, distance, gradient, near_stationarity, norm
+from .geometry import add_multiple, copy, curvature, near_stationarity, norm
 from .options import jit_bare
 from .stepping import (
     ACCEPTED,
@@ -102,24 +102,20 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
 
 @jit_bare
 def implicit_outputs(t, W, dense, times, problem, work, tolerance, points, numbers, trial):
-    """The points at `times`, increasing, by the polynomials of the steps between the points W (k + 1, m, r + p) at t.
+    """The points at `times`, increasing, by the polynomials of the steps between the knots W (k + 1, m, r + p) at t.
 
     Fills points, sharpness, gradient norm and residual; returns the number of times before the first that does not
     land on M.
     """
     for index in range(times.shape[0]):
         k = np.searchsorted(t, times[index], side="right") - 1
+        x = (times[index] - t[k]) / (t[k + 1] - t[k])
         copy(W[k], points[index])
-        if times[index] == t[k]:
-            F, _ = gradient(W[k], problem, work, trial.grad)
-            size = distance(work, problem)
-        else:
-            x = (times[index] - t[k]) / (t[k + 1] - t[k])
-            for power in range(dense.shape[1]):
-                add_multiple(points[index], x ** (power + 1), dense[k, power])
-            F, size, reason = land(points[index], trial.grad, problem, work, trial.scratch, tolerance)
-            if reason != RUNNING:
-                return index
+        for power in range(dense.shape[1]):
+            add_multiple(points[index], x ** (power + 1), dense[k, power])
+        F, size, reason = land(points[index], trial.grad, problem, work, trial.scratch, tolerance)
+        if reason != RUNNING:
+            return index
         numbers[index, 0], numbers[index, 1], numbers[index, 2] = F, norm(trial.grad), size
     return times.shape[0]
 
