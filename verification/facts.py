@@ -77,8 +77,8 @@ def _constants(evidence: Evidence) -> dict[str, Any]:
 
 
 def certificates(evidence: Evidence) -> tuple[Certificate, ...]:
-    """Every certificate about the case; none for units of another form."""
-    return evidence.survey.certificates if evidence.is_plain else ()
+    """Every certificate about the case; for units that are not a*phi(z) that of an exact point near the start."""
+    return evidence.survey.certificates if evidence.is_plain else (evidence.exact_point.certificate,)
 
 
 def series(evidence: Evidence, names: Sequence[str] = ("region", "noise", "minimum")) -> dict[str, Any]:

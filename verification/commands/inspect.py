@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from manifoldflow.certificates import Certificate, ConstantsEnclosure, Enclosure
+from verification import facts
 from verification.errors import NotStatedError
 from verification.evidence import Evidence
 from verification.records import Case, Hypothesis, Statement
@@ -28,9 +29,8 @@ def inspect(case: Case) -> tuple[str, dict[str, Any]]:
     """
     evidence = _before_the_flow(case)
     examined = {statement.id: _examined(statement, evidence) for statement in STATEMENTS}
-    found = evidence.survey if evidence.is_plain else None
-    enclosures = _constants(found.constants) if found else {}
-    certificates = found.certificates if found else (evidence.exact_point.certificate,)
+    enclosures = _constants(evidence.enclosure) if evidence.is_plain else {}
+    certificates = facts.certificates(evidence)
     known = {item["name"]: item for items in examined.values() for item in items if item["problem"] == ""}
     numbers = {
         "case": case.name,
