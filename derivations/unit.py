@@ -81,7 +81,12 @@ class UnitFunction:
     def psi(self) -> Expr:
         """The unit function in z, c and a."""
         expr = _expression(self.formula, self.own)
-        return expr if self.a in expr.free_symbols else self.a * expr
+        return self.a * expr if self.is_multiple else expr
+
+    @property
+    def is_multiple(self) -> bool:
+        """Whether psi is a times a function that does not depend on a."""
+        return self.a not in _expression(self.formula, self.own).free_symbols
 
     @property
     def phi(self) -> Expr | None:

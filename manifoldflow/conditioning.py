@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg.lapack import dpocon
@@ -10,10 +11,14 @@ from scipy.linalg.lapack import dpocon
 from .errors import IllConditionedWarning
 from .validation import Array
 
+if TYPE_CHECKING:
+    from .manifold import ZeroLossManifold
+
 # Multipliers, and with them the gradient, lose as many digits as the condition has. Beyond 1e10, about half of those
 # that the gradient's own cancellation near stationarity needs are gone; at about 1e14 J J^T counts as singular.
 ILL = 1e10
 SINGULAR = 1e13
+_PARALLEL = 1e-12  # 1 - |cos| of the angle between rows that count as multiples of each other
 
 
 def condition_number(K: Array) -> float:
@@ -50,3 +55,29 @@ def warn_where_ill_conditioned(condition: float, stacklevel: int) -> None:
             IllConditionedWarning,
             stacklevel=stacklevel,
         )
+
+
+def why_singular(manifold: ZeroLossManifold) -> str:
+    """What to say where J J^T is not positive definite: the rows that may be the cause, and what to do."""
+    size = f"n = {manifold.n}, rank of the data {np.linalg.matrix_rank(manifold.X)}, m = {manifold.m}"
+    return (
+        f"J J^T is not positive definite here ({size}): M need not be a manifold here. "
+        f"{_dependent_rows(manifold)}Remove dependent samples or widen the network."
+    )
+
+
+def _dependent_rows(manifold: ZeroLossManifold) -> str:
+    """The first two rows of the data that are equal or multiples of each other; nothing where there are none."""
+    lengths = np.sqrt(manifold.problem.s)
+    if not lengths.all():
+        return ""
+    cosines = np.triu(manifold.gram / np.outer(lengths, lengths), 1)
+    i, k = np.unravel_index(int(np.argmax(np.abs(cosines))), cosines.shape)
+    if not abs(cosines[i, k]) > 1.0 - _PARALLEL:
+        return ""
+    if manifold.repeats.group[i] == manifold.repeats.group[k] and manifold.n > 1:
+        return (
+            f"Rows {i} and {k} of X are equal, and cannot be taken as one: the coefficients a differ from unit to unit "
+            f"and are no factor of {manifold.network.unit.psi}. "
+        )
+    return f"Row {k} of X is {np.sign(cosines[i, k]) * lengths[k] / lengths[i]:.6g} times row {i}, to rounding. "

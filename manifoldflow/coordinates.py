@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import NDArray
 
 from .compiled.batches import padded
 from .compiled.coefficients import Frame
@@ -32,6 +34,15 @@ class ReducedCoordinates:
         self.left = np.ascontiguousarray(U[:, :rank])
         self.R = np.ascontiguousarray(U[:, :rank] * singular_values[:rank])
         self.Q = np.ascontiguousarray(Q[:rank])
+        self.inverse = self.left / singular_values[:rank]
+
+    def repeated(self, group: NDArray[np.intp]) -> ReducedCoordinates:
+        """The same coordinates for the data whose row i is row group[i] of these; each occurs."""
+        found = copy(self)
+        found.R = np.ascontiguousarray(self.R[group])
+        found.left, found.singular_values, V = scipy.linalg.svd(found.R, full_matrices=False)
+        found.inverse = (found.left / found.singular_values) @ V
+        return found
 
     @property
     def rank(self) -> int:
@@ -58,7 +69,7 @@ class ReducedCoordinates:
         shifted[:n, :n] = (self.left * (eigenvalues / (1.0 - shift * eigenvalues))) @ self.left.T
         condition = float(sizes[0] / sizes[-1]) if r else 1.0
         largest = max(self.largest, float(n) if p else 0.0)
-        return Frame(R_hat, self.left, self.left / sizes, condition, wide, shifted, shift, largest)
+        return Frame(R_hat, self.left, self.inverse, condition, wide, shifted, shift, largest)
 
     def reduce(self, theta: Array) -> Array:
         """Coordinates of theta in the span, (..., m, r + p)."""
@@ -83,4 +94,4 @@ class ReducedCoordinates:
 
     def weights_from_preactivations(self, Z: Array) -> Array:
         """The W (m, r) with W R^T = Z, for independent rows (rank n)."""
-        return (Z @ self.left) / self.singular_values[: self.rank]
+        return Z @ self.inverse

@@ -88,7 +88,7 @@ def flattest_point(
     >>> found.success, found.is_global, bool(found.smallest_curvature > 0)
     (True, False, True)
     """
-    instance("manifold", manifold, ZeroLossManifold)
+    manifold = instance("manifold", manifold, ZeroLossManifold).distinct
     theta = None if theta0 is None else manifold.point("theta0", theta0)
     starts = (N_STARTS if theta is None else 1) if n_starts is None else positive_integer("n_starts", n_starts)
     stream, iterations = generator(rng), _iterations(max_iterations)

@@ -118,7 +118,7 @@ def sharpness_flow(
         )
     control = stepping.Control(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
-        ROUNDING if np.isinf(t1) else 0.0, manifold.projection_tolerance(W),
+        ROUNDING if np.isinf(t1) else 0.0, manifold.distinct.projection_tolerance(W),
         positive_integer("max_steps", max_steps), keep_path or times is not None or bool(watched), 0.0,
         np.empty(0) if times is None or keep_path or watched else times,
     )  # fmt: skip
@@ -128,7 +128,7 @@ def sharpness_flow(
         "dense_output": content_hash(keep_path), "memory_limit": content_hash(memory_limit),
     })  # fmt: skip
     run = Integration(
-        manifold, W, t0, control, chosen, manifold.coordinates.orthogonal_part(start),
+        manifold.distinct, W, t0, control, chosen, manifold.coordinates.orthogonal_part(start),
         events=watched, times=times, callback=callback, keep_path=keep_path,
         memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),
         checkpoint=resumed,

@@ -43,7 +43,7 @@ class LeastNorm:
 
 def is_diagonal(manifold: ZeroLossManifold) -> bool:
     """True for units a (u^2 - v^2) and a v^2 that meet no inputs."""
-    return manifold.coordinates.d == 0 and manifold.network.unit in (SIGNED_SQUARES, SQUARES)
+    return manifold.inputs.shape[1] == 0 and manifold.network.unit in (SIGNED_SQUARES, SQUARES)
 
 
 def least_norm(manifold: ZeroLossManifold) -> LeastNorm | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,15 +12,16 @@ from .codegen import Kernel, load_kernel
 from .compiled import geometry
 from .compiled.entry import full_gradient, pack
 from .compiled.lapack import may_use_threads
-from .conditioning import condition_number
+from .conditioning import condition_number, why_singular
 from .coordinates import ReducedCoordinates
 from .errors import GeometryError
 from .geodesics import Geodesic, geodesic_path, integrate, sampled, times_of
 from .network import FixedCoefficients, Network
 from .parallel import ParallelGradient, is_worthwhile
 from .points import nearest_point, random_point
-from .projection import newton, retracted, rounding_level
+from .projection import newton, retracted, tolerance
 from .reach import check_labels_reachable
+from .repeats import on_distinct_samples, repeats_of, without_repeats
 from .reproducible import NOTHING, ONE_THREAD, reproducible_methods
 from .spectrum import diagonalise, eigenvalues, jacobian_rows, which_eigenvalues
 from .validation import Array, generator, instance, is_plain, positive_number, real_array, samples
@@ -35,6 +36,8 @@ class ZeroLossManifold:
     Parameters: `network`, `X` (n, d), `y` (n,). Points and tangent vectors are (m, d + p) float64 arrays, one unit a
     row: d weights, then the unit's p own parameters. After construction no cost depends on d, except reading and
     writing such arrays; `reduced` gives the same manifold in the coordinates of the data's span, (m, r + p).
+
+    Rows of X may be equal where their labels are: see `distinct`.
 
     Raises `InputError` for shapes that do not match and numbers that are not finite, `UnreachableLabelsError` for
     labels outside the network's range. Methods that need a point on M raise `GeometryError` off it, and where J J^T is
@@ -55,30 +58,38 @@ class ZeroLossManifold:
     def __init__(self, network: Network, X: ArrayLike, y: ArrayLike) -> None:
         self.network = instance("network", network, Network)
         self.X, self.y = samples(X, y)
-        self.coordinates = ReducedCoordinates(network.inputs(self.X), network.p)
+        self.inputs, self.a = network.inputs(self.X), np.ascontiguousarray(network.coefficients(self.X))
+        self.kernel: Kernel = load_kernel(network.unit)
+        self.repeats = repeats_of(self.inputs, self.a, network.unit)
+        check_labels_reachable(self)
+        self._distinct: ZeroLossManifold | None = None
+        if (once := without_repeats(self)) is None:
+            self.coordinates = ReducedCoordinates(self.inputs, network.p)
+        else:
+            self._distinct = ZeroLossManifold(*once)
+            self.coordinates = self._distinct.coordinates.repeated(self.repeats.group)
         R = self.coordinates.R
         self.gram = R @ R.T
-        self.a = np.ascontiguousarray(network.coefficients(self.X))
-        self.kernel: Kernel = load_kernel(network.unit)
         self.problem = geometry.Problem(
             self.kernel.addresses, R, np.ascontiguousarray(R.T), self.gram, np.diag(self.gram).copy(), self.a, self.y
         )
         self._off_manifold = OFF_MANIFOLD * (1.0 + float(np.abs(self.y).max(initial=0.0)))
         self._may_use_threads = may_use_threads(self.m, self.n, self.coordinates.d)
-        check_labels_reachable(self)
 
     @cached_property
     def _parallel_gradient(self) -> ParallelGradient | None:
         """The gradient on several threads, for problems so large that it pays."""
-        if not is_worthwhile(self.m, self.n, self.coordinates.d):
+        X = np.ascontiguousarray(self.distinct.inputs)
+        if not is_worthwhile(self.m, *X.shape):
             return None
-        X = np.ascontiguousarray(self.network.inputs(self.X))
-        return ParallelGradient(self.problem._replace(R=X, RT=np.ascontiguousarray(X.T)), self.m, self.network.p)
+        problem = self.distinct.problem._replace(R=X, RT=np.ascontiguousarray(X.T))
+        return ParallelGradient(problem, self.m, self.network.p)
 
     @cached_property
-    def _packed(self) -> Array:
+    def _packed(self) -> tuple[Array, Array, Any]:
         """What `full_gradient` reads; made when the first gradient is asked for, because it holds the data again."""
-        return pack(self.network.inputs(self.X), self.gram, self.a)
+        man = self.distinct
+        return pack(man.inputs, man.gram, man.a), man.y, man.kernel.addresses
 
     def __repr__(self) -> str:
         return f"ZeroLossManifold({self.network!r}, n={self.n}, d={self.X.shape[1]}, rank={self.coordinates.rank})"
@@ -105,14 +116,13 @@ class ZeroLossManifold:
 
     @property
     def dimension(self) -> int:
-        """Dimension m (r + p) - n of M within the data's span."""
-        return self.m * (self.coordinates.rank + self.network.p) - self.n
+        """Dimension m (r + p) - n of M within the data's span, n the number of distinct samples."""
+        return self.m * (self.coordinates.rank + self.network.p) - self.distinct.n
 
     @property
     def mu(self) -> float:
         """Smallest eigenvalue of the Gram matrix G = X X^T; 0 when the rows are dependent."""
-        independent = self.coordinates.rank == self.n
-        return float(self.coordinates.singular_values[-1] ** 2) if independent else 0.0
+        return float(self.coordinates.singular_values[-1] ** 2) if self.coordinates.rank == self.n else 0.0
 
     @property
     def s_min(self) -> float:
@@ -127,10 +137,22 @@ class ZeroLossManifold:
         """
         if self.coordinates.rank == 0:
             return self
-        return ZeroLossManifold(FixedCoefficients(self.network.unit, self.a), self.coordinates.R, self.y)
+        R = self.coordinates.R
+        return ZeroLossManifold(FixedCoefficients(self.network.unit, self.a, R), R, self.y)
+
+    @property
+    def distinct(self) -> ZeroLossManifold:
+        """The same manifold with equal samples taken once; itself where none are equal.
+
+        k equal samples are one whose outputs and label are multiplied by sqrt(k): loss, F and points stay, and J J^T,
+        which equal rows make singular, may be regular. Geometry, flow and solvers compute there, with |f - y| of the
+        multiplied outputs. The theorems are about the rows as given, which are dependent.
+        """
+        return self._distinct or self
 
     # Points.
 
+    @on_distinct_samples
     def random_point(self, rng: int | np.random.Generator, scale: float = 1.0) -> Array:
         """A random point: Gaussian weights with pre-activations of standard deviation about `scale`, moved onto M.
 
@@ -141,6 +163,7 @@ class ZeroLossManifold:
         """
         return random_point(self, generator(rng), positive_number("scale", scale))
 
+    @on_distinct_samples
     def retraction(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """The point that Newton's method along normal spaces reaches from theta + u: a second-order retraction.
 
@@ -151,6 +174,7 @@ class ZeroLossManifold:
         W, U = self.coordinates.reduce(start), self.coordinates.reduce(vector)
         return self.compose(retracted(self, W, U), start + vector)
 
+    @on_distinct_samples
     def nearest_point(self, theta: ArrayLike) -> Array:
         """The point of M nearest to theta: theta - nearest is normal to M there; local, for theta near M.
 
@@ -175,26 +199,29 @@ class ZeroLossManifold:
 
     def jacobian(self, theta: ArrayLike) -> Array:
         """Jacobian d f_i / d theta, (n, m, d + p)."""
-        work = self._evaluate(theta)[1]
-        return jacobian_rows(work.g, self.network.inputs(self.X)).reshape(self.n, *self.shape)
+        work = self._evaluate(theta)
+        return jacobian_rows(work.g, self.inputs).reshape(self.n, *self.shape)
 
     def preactivations(self, theta: ArrayLike) -> Array:
         """z_ji = theta_j . x_i, (m, n)."""
-        return self._evaluate(theta)[1].z
+        return self._evaluate(theta).z
 
     def jacobian_gram(self, theta: ArrayLike) -> Array:
         """K = J J^T, (n, n), at any parameters."""
         K = np.empty((self.n, self.n))
-        geometry.jacobian_gram(self._evaluate(theta)[1].g, self.gram, K)
+        geometry.jacobian_gram(self._evaluate(theta).g, self.gram, K)
         return K
 
+    @on_distinct_samples
     def condition(self, theta: ArrayLike) -> float:
         """Condition number of J J^T at any parameters: largest over smallest eigenvalue, infinite where that is 0.
 
-        Multipliers lose as many digits as it has; it grows with dependent samples and towards points of low rank.
+        Multipliers lose as many digits as it has; it grows with dependent samples, of which equal ones count once, and
+        towards points of low rank.
         """
         return condition_number(self.jacobian_gram(theta))
 
+    @on_distinct_samples
     def sharpness(self, theta: ArrayLike) -> float:
         """F = tr D^2 L = 2 sum_i |grad f_i|^2 at a point of M."""
         W = self.coordinates.reduce(self._vector("theta", theta))
@@ -210,27 +237,29 @@ class ZeroLossManifold:
         with ONE_THREAD if self._may_use_threads else NOTHING:
             found = self._parallel_gradient(given, out) if self._parallel_gradient is not None else None
             if found is None:
-                found = full_gradient(given, self._packed, self.y, self.kernel.addresses, out)
+                packed, y, unit = self._packed
+                found = full_gradient(given, packed, y, unit, out)
         F, size, info = found
         if info != 0 or not (F - F == 0.0 and size <= self._off_manifold):
-            self._vector("theta", theta)
-            self._require_on_manifold(size)
+            self.point("theta", theta)
             self._require_regular(info)
         return out
 
     def multipliers(self, theta: ArrayLike) -> Array:
-        """lambda = K^{-1} J grad F (Euclidean gradient), (n,)."""
-        return self.gradient_at(self.coordinates.reduce(self._vector("theta", theta)))[2].lam[0]
+        """lambda = K^+ J grad F (Euclidean gradient), (n,): those of least norm where samples are equal."""
+        lam = self.gradient_at(self.coordinates.reduce(self._vector("theta", theta)))[2].lam[0]
+        return (lam / self.repeats.roots)[self.repeats.group] if lam.size < self.n else lam
 
+    @on_distinct_samples
     def hessian_vector_product(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """Riemannian Hessian of F applied to u, (m, d + p); u is projected onto the tangent space first."""
-        W = self.coordinates.reduce(self._vector("theta", theta))
-        U = self.coordinates.reduce(self._vector("u", u))
+        W, U = (self.coordinates.reduce(self._vector(name, value)) for name, value in (("theta", theta), ("u", u)))
         work, out = self.workspace(), np.empty_like(W)
         self._require_regular(geometry.hessian_vector_product(W, self.problem, work, U, out))
         self._require_on_manifold(self._distance(work))
         return self.coordinates.expand(out)
 
+    @on_distinct_samples
     def hessian_spectrum(self, theta: ArrayLike, k: int | None = None, which: str = "smallest") -> Array:
         """Eigenvalues of the Riemannian Hessian on the tangent space within the data's span, ascending.
 
@@ -255,18 +284,20 @@ class ZeroLossManifold:
 
     # Tangent space and curves.
 
+    @on_distinct_samples
     def projection(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """Orthogonal projection of u onto the tangent space at theta, (m, d + p)."""
         W = self.coordinates.reduce(self.point("theta", theta))
         start = self._vector("u", u)
-        U = self.coordinates.reduce(start)
-        return self.compose(self.along_tangent(W, U), start)
+        return self.compose(self.along_tangent(W, self.coordinates.reduce(start)), start)
 
+    @on_distinct_samples
     def exp(self, theta: ArrayLike, u: ArrayLike) -> Array:
         """Riemannian exponential: the geodesic from theta with velocity u (projected to be tangent), at time 1."""
         path = geodesic_path(self, self.point("theta", theta), self._vector("u", u), 0.0, 1.0)
         return path.lifted(1.0)[0]
 
+    @on_distinct_samples
     def transport(self, theta: ArrayLike, v: ArrayLike, u: ArrayLike) -> Array:
         """Parallel transport of v along the geodesic of `exp(theta, u)`, to its end; both are projected first."""
         start = self.point("theta", theta)
@@ -276,6 +307,7 @@ class ZeroLossManifold:
         U = self.along_tangent(W, self.coordinates.reduce(self._vector("u", u)))
         return self.compose(integrate(self, np.stack([W, U, V]), 1.0)[1][-1, 2], vector)
 
+    @on_distinct_samples
     def geodesic(self, theta: ArrayLike, u: ArrayLike, t: ArrayLike) -> Geodesic:
         """The geodesic gamma with gamma(0) = theta and gamma'(0) = u (projected to be tangent), at the times t.
 
@@ -297,6 +329,7 @@ class ZeroLossManifold:
         """Room for the compiled functions to write in; one for each thread."""
         return geometry.workspace(self.m, self.n, self.network.p)
 
+    @on_distinct_samples
     def point(self, name: str, value: ArrayLike) -> Array:
         """`value` as an array, checked to be a point of M; `name` is what messages call it."""
         theta = self._vector(name, value)
@@ -305,6 +338,7 @@ class ZeroLossManifold:
         self._require_on_manifold(self._distance(work))
         return theta
 
+    @on_distinct_samples
     def gradient_at(self, W: Array) -> tuple[float, Array, geometry.Workspace]:
         """F and its Riemannian gradient (m, r + p) at a point of M, with the workspace that its evaluation leaves."""
         work, out = self.workspace(), np.empty_like(W)
@@ -313,6 +347,7 @@ class ZeroLossManifold:
         self._require_regular(info)
         return F, out, work
 
+    @on_distinct_samples
     def is_on(self, W: Array) -> bool:
         """Whether the point with coordinates W counts as one of M."""
         work = self.workspace()
@@ -322,15 +357,16 @@ class ZeroLossManifold:
     def projection_tolerance(self, W: Array | None = None) -> float:
         """Largest |f - y| that counts as converged: rounding of a sum of m terms of size 1 + |y|.
 
-        With a point, that of its own summands where they are larger: far out they cancel.
+        With a point, that of its own summands where they are larger: far out they cancel. At most 1e-2 (1 + max |y|).
         """
-        tolerance = 1e-12 * (1.0 + float(np.abs(self.y).max(initial=0.0)))
-        return tolerance if W is None else max(tolerance, rounding_level(self, W))
+        return tolerance(self, W)
 
+    @on_distinct_samples
     def newton(self, W: Array) -> str | None:
         """Move W onto M in place, by damped Newton steps; None, or why it failed."""
         return newton(self, W)
 
+    @on_distinct_samples
     def along_tangent(self, W: Array, U: Array) -> Array:
         """Projection of U onto the tangent space at W, both in reduced coordinates."""
         out = np.empty_like(U)
@@ -344,11 +380,10 @@ class ZeroLossManifold:
     def _vector(self, name: str, value: ArrayLike) -> Array:
         return real_array(name, value, shape=self.shape)
 
-    def _evaluate(self, theta: ArrayLike) -> tuple[Array, geometry.Workspace]:
-        W = self.coordinates.reduce(self._vector("theta", theta))
+    def _evaluate(self, theta: ArrayLike) -> geometry.Workspace:
         work = self.workspace()
-        geometry.residual(W, self.problem, work)
-        return W, work
+        geometry.residual(self.coordinates.reduce(self._vector("theta", theta)), self.problem, work)
+        return work
 
     def _require_on_manifold(self, size: float) -> None:
         if not size <= self._off_manifold:
@@ -362,7 +397,4 @@ class ZeroLossManifold:
 
     def _require_regular(self, info: int) -> None:
         if info != 0:
-            raise GeometryError(
-                f"J J^T is not positive definite here (n = {self.n}, rank of the data {np.linalg.matrix_rank(self.X)}, "
-                f"m = {self.m}): M need not be a manifold here. Remove dependent samples or widen the network."
-            )
+            raise GeometryError(why_singular(self))

@@ -139,10 +139,11 @@ class DiagonalLinearNetwork:
 
 @dataclass(frozen=True, eq=False)
 class FixedCoefficients:
-    """The network of a unit whose coefficients (m, n) are given, whatever the data: for data in other coordinates."""
+    """The network of a unit whose coefficients (m, n), and inputs (n, d'), are given, whatever the data."""
 
     unit: UnitFunction
     a: Array
+    given: Array
 
     @property
     def p(self) -> int:
@@ -150,8 +151,8 @@ class FixedCoefficients:
         return self.unit.p
 
     def inputs(self, X: Array) -> Array:
-        """What the parameters' first columns are multiplied with: the data, (n, d)."""
-        return X
+        """What the parameters' first columns are multiplied with, (n, d')."""
+        return self.given
 
     def coefficients(self, X: Array) -> Array:
         """Fixed coefficients a_ji, (m, n)."""

@@ -39,9 +39,6 @@ def _likely_cause(manifold: ZeroLossManifold) -> str:
             "J J^T may be singular everywhere, as where rows of X are dependent or every interpolator uses fewer "
             f"features than the n = {manifold.n} samples. `flattest_point` answers there too; or try another scale."
         )
-    copies = manifold.n - len(np.unique(manifold.X, axis=0))
-    if copies:
-        return f"{copies} of {manifold.n} rows of X repeat others, so J J^T is singular everywhere. Remove the copies."
     values = manifold.coordinates.singular_values
     return (
         f"the labels (max |y| = {np.abs(manifold.y).max():.3g}) may be out of reach of {manifold.m} units, or J J^T "

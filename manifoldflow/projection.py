@@ -17,7 +17,15 @@ MAX_STEPS = 200
 SHARES = 60  # halvings of a refused step that are tried for the message
 # A choice with room: Newton has stopped at some eps times the sizes of `rounding_sizes`, for m = 4 to 8.
 ROUNDING = 8.0 * np.finfo(float).eps
-LABELS_KEPT = 1e-2  # largest |f - y| / (1 + max |y|) that may be rounding
+CONVERGED = 1e-12  # largest |f - y| / (1 + max |y|) that passes anywhere
+LABELS_KEPT = 1e-2  # and that may be rounding: of the labels some digits must be left
+
+
+def tolerance(manifold: ZeroLossManifold, W: Array | None) -> float:
+    """See `ZeroLossManifold.projection_tolerance`."""
+    size = 1.0 + float(np.abs(manifold.y).max(initial=0.0))
+    level = 0.0 if W is None else rounding_level(manifold, W)
+    return max(CONVERGED * size, min(level, LABELS_KEPT * size))
 
 
 def rounding_level(manifold: ZeroLossManifold, W: Array) -> float:
@@ -37,7 +45,8 @@ def newton(manifold: ZeroLossManifold, W: Array) -> str | None:
     reason = "J J^T is singular" if info else "the residual stopped falling, or is rounding of summands that cancel"
     return (
         f"The projection onto the manifold did not converge: max |f - y| = {size:.1e} after {iterations} Newton "
-        f"steps, needed {_allowed(manifold, W):.1e}; {reason}. Start closer to the manifold, or use a shorter step."
+        f"steps, needed {manifold.projection_tolerance(W):.1e}; {reason}. Start closer to the manifold, or use a "
+        "shorter step."
     )
 
 
@@ -66,13 +75,4 @@ def _undamped(manifold: ZeroLossManifold, W: Array) -> Array | None:
 
 
 def _converged(manifold: ZeroLossManifold, W: Array, size: float, info: int) -> bool:
-    return info == 0 and bool(size <= manifold.projection_tolerance() or size <= _allowed(manifold, W))
-
-
-def _allowed(manifold: ZeroLossManifold, W: Array) -> float:
-    """Largest max |f - y| that passes at W: far out summands cancel, and rounding is what there is.
-
-    But of the labels some digits must be left.
-    """
-    kept = LABELS_KEPT * (1.0 + float(np.abs(manifold.y).max(initial=0.0)))
-    return max(manifold.projection_tolerance(), min(rounding_level(manifold, W), kept))
+    return info == 0 and bool(size <= manifold.projection_tolerance() or size <= manifold.projection_tolerance(W))

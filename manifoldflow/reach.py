@@ -52,30 +52,22 @@ def check_labels_reachable(manifold: ZeroLossManifold) -> None:
 
 def _check_equal_samples(manifold: ZeroLossManifold) -> None:
     """Samples that no unit tells apart get equal outputs, so they need equal labels."""
-    meets_data = manifold.network.unit.z in manifold.network.unit.psi.free_symbols
-    if meets_data and manifold.coordinates.rank == manifold.n:
+    if not manifold.repeats.any:
         return
-    _, first, group = np.unique(_seen(manifold, meets_data), axis=0, return_index=True, return_inverse=True)
-    twins = first[group.ravel()]
+    twins = manifold.repeats.first[manifold.repeats.group]
     # Labels that are a network's own outputs may differ by rounding.
     conflict = np.flatnonzero(np.abs(manifold.y - manifold.y[twins]) > manifold.projection_tolerance())
     if conflict.size:
         i, k = int(twins[conflict[0]]), int(conflict[0])
         labels = f"their labels are {manifold.y[i]:.10g} and {manifold.y[k]:.10g}"
+        meets_data = manifold.network.unit.z in manifold.network.unit.psi.free_symbols
         raise UnreachableLabelsError(
             f"Rows {i} and {k} of X are equal but {labels}: no network reaches both. Remove one of them or give both "
             "one label."
-            if meets_data
+            if meets_data or is_diagonal(manifold)
             else f"The unit function {manifold.network.unit.formula!r} has no z, so that samples {i} and {k} get the "
             f"same output whatever X is, but {labels}. Put the pre-activation z into the formula."
         )
-
-
-def _seen(manifold: ZeroLossManifold, meets_data: bool) -> Array:
-    """What a unit has of each sample, a row each: its data, if the formula has z, and coefficients that vary."""
-    varying = (manifold.a != manifold.a[:, :1]).any(axis=1)
-    data = manifold.X if meets_data else manifold.X[:, :0]
-    return np.concatenate([data, manifold.a[varying].T], axis=1)
 
 
 def features_in_domain(manifold: ZeroLossManifold, stream: np.random.Generator, spread: float) -> Array:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import GeometryError, ProjectionError
 from ..manifold import ZeroLossManifold
+from ..repeats import constraints_once
 from ..reproducible import reproducible
 from ..validation import Array, instance, positive_number
 from .features import Ball
@@ -46,7 +47,7 @@ def exact_zero_loss_point(
 
     Args:
         manifold: the zero-loss manifold, with units of any form. Its data may be dependent as long as J J^T is
-            invertible.
+            invertible; equal samples with equal labels are taken once.
         theta: (m, d + p), near the manifold or not.
         radius: what is to be proved (None: the smallest distance that can be).
 
@@ -64,7 +65,7 @@ def exact_zero_loss_point(
     >>> found.certificate.proved, found.radius < 1e-13
     (True, True)
     """
-    instance("manifold", manifold, ZeroLossManifold)
+    manifold = _with_equal_samples_once(instance("manifold", manifold, ZeroLossManifold))
     wanted = None if radius is None else positive_number("radius", radius)
     centre = Ball.around(manifold, theta)
     found = _around(centre)
@@ -77,6 +78,14 @@ def exact_zero_loss_point(
         "zero-loss point", not reason, _claim(found.radius, wanted), reason, centre.arithmetic.description
     )
     return ExactPoint(certificate, found.radius, found.contraction)
+
+
+def _with_equal_samples_once(manifold: ZeroLossManifold) -> ZeroLossManifold:
+    """The same M without the samples that repeat others, where their labels are equal to the last bit."""
+    twins = manifold.repeats.first[manifold.repeats.group]
+    if not manifold.repeats.any or (manifold.y != manifold.y[twins]).any():
+        return manifold
+    return ZeroLossManifold(*constraints_once(manifold))
 
 
 class _Proof(NamedTuple):

@@ -99,7 +99,7 @@ class ZeroLossPymanopt(pymanopt.manifolds.manifold.RiemannianSubmanifold):  # ty
     @reproducible
     def weingarten(self, point: Array, tangent_vector: Array, normal_vector: Array) -> Array:
         """-P sum_i nu_i D^2 f_i[tangent_vector], where normal_vector = J^T nu."""
-        manifold = self.manifold
+        manifold = self.manifold.distinct
         J = manifold.jacobian(point)
         nu = np.linalg.solve(manifold.jacobian_gram(point), np.tensordot(J, normal_vector, 2))
         return -manifold.projection(point, _second_derivative(manifold, point, tangent_vector, nu))

@@ -165,7 +165,7 @@ class _FlowField:
         return np.stack([self._field(column) for column in columns], axis=-1).reshape(np.shape(y))
 
     def _field(self, y: Array) -> Array:
-        manifold = self.manifold
+        manifold = self.manifold.distinct
         W = manifold.coordinates.reduce(_unflattened(manifold, y))
         gradient = np.empty_like(W)
         _, info = geometry.gradient(W, manifold.problem, manifold.workspace(), gradient)

@@ -23,7 +23,7 @@ from ..validation import Array, one_of, positive_integer, positive_number, real_
 
 _SAMPLINGS = ("replacement", "distinct")  # steps of "epochs" depend on each other
 _SINGULAR = (
-    "J J^T is singular to rounding for the correction (samples that repeat others, or a tiny step size with badly "
+    "J J^T is singular to rounding for the correction (samples that almost repeat others, or a tiny step size with badly "
     "conditioned data): M need not be a manifold there. Remove such samples, or use `gradient`."
 )
 
@@ -163,9 +163,7 @@ def _gradient(manifold: ZeroLossManifold, W: Array, eta: float, scheme: _Scheme)
     alpha = 4.0 * np.einsum("qrji,rji->qji", work.H, weighted)
     out = np.empty_like(W)
     geometry.assemble(alpha, problem.R, out)
-    if geometry.project(W, problem, work, out, out) != 0:
-        raise GeometryError(_SINGULAR)
-    return out
+    return manifold.along_tangent(W, out)
 
 
 # --- the response of a scheme -----------------------------------------------------------------------
@@ -173,9 +171,13 @@ def _gradient(manifold: ZeroLossManifold, W: Array, eta: float, scheme: _Scheme)
 
 @dataclass(frozen=True)
 class _Scheme:
-    """How a step draws its samples: `batch` of n (n for all of them, with the gradient of the sum), and momentum."""
+    """How a step draws its samples: `batch` of n (n for all of them, with the gradient of the sum), and momentum.
+
+    `rank` of K = J J^T: the errors e of equal samples are equal, and what does not occur needs no response.
+    """
 
     n: int
+    rank: int
     batch: int
     distinct: bool
     full: bool
@@ -184,6 +186,7 @@ class _Scheme:
     def response(self, K: Array, eta: float) -> Array:
         """R (n, n): S K over its value at small steps, sigma^2 eta / (b (1 - beta)), b = 1 for the full batch."""
         kappa, U = np.linalg.eigh(K)
+        kappa, U = kappa[-self.rank :], U[:, -self.rank :]
         if self.full:
             top = eta * kappa[-1] / (1.0 + self.momentum)
             _require_stable(top, eta, "full-batch steps must be below 2 / lambda_max", eta / top)
@@ -220,7 +223,7 @@ class _Scheme:
 
         The outputs' own scatter V_ii adds to the labels' noise, and is linear in D.
         """
-        share = np.empty_like(U)  # of the noise at k in the scatter of output i
+        share = np.empty((self.n, self.n))  # of the noise at k in the scatter of output i
         for i, row in enumerate(U):
             weights = U * (row * kappa)
             share[i] = self._excess * np.sum((weights @ gain) * weights, axis=1)
@@ -242,7 +245,7 @@ def _scheme(manifold: ZeroLossManifold, batch_size: int | str, sampling: str, mo
     batch = manifold.n if full else positive_integer("batch_size", batch_size)
     if distinct and batch > manifold.n:
         raise InputError(f"batch_size must be at most n = {manifold.n} with sampling='distinct'; got {batch}.")
-    return _Scheme(manifold.n, batch, distinct, full, beta)
+    return _Scheme(manifold.n, manifold.distinct.n, batch, distinct, full, beta)
 
 
 def _require_stable(growth: float, eta: float, rule: str, bound: float) -> None:

@@ -48,6 +48,7 @@ def gradient_flow_limit(manifold: ZeroLossManifold, theta: ArrayLike, rtol: floa
     >>> 0.0 < float(np.linalg.norm(limit - man.nearest_point(theta + 0.1))) < 0.01
     True
     """
+    manifold = manifold.distinct
     start = real_array("theta", theta, shape=manifold.shape)
     rtol = positive_number("rtol", rtol)
     if not _FINEST <= rtol <= 0.1:
@@ -77,7 +78,7 @@ def _follow(manifold: ZeroLossManifold, W: Array, tolerance: float) -> Array:
         while True:
             end, error = _extrapolated(linear, W, step)
             share = error / tolerance
-            factor = 0.8 * share ** (-1.0 / _COLUMNS) if share > 0.0 else _GROWTH
+            factor = _GROWTH if share == 0.0 else 0.8 * share ** (-1.0 / _COLUMNS)  # a NaN shortens the step
             taken, step = step, step * float(np.clip(np.nan_to_num(factor), 0.1, _GROWTH))
             if share <= 1.0:
                 W = end

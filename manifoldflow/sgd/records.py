@@ -31,7 +31,7 @@ def _sharpness(manifold: ZeroLossManifold, W: Array) -> float:
 
 def _gradient_norm(manifold: ZeroLossManifold, W: Array) -> float:
     gradient = np.empty_like(W)
-    geometry.gradient(W, manifold.problem, manifold.workspace(), gradient)
+    geometry.gradient(W, manifold.distinct.problem, manifold.distinct.workspace(), gradient)
     return float(np.linalg.norm(gradient))
 
 

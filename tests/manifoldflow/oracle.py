@@ -87,7 +87,8 @@ class Oracle:
     def projector(self, theta):
         """I - J^+ J by a singular value decomposition of J."""
         J = self.jacobian(theta).reshape(self.y.size, -1)
-        rows = np.linalg.svd(J, full_matrices=False)[2]
+        _, sizes, rows = np.linalg.svd(J, full_matrices=False)
+        rows = rows[sizes > 1e-12 * sizes[0]]  # equal samples have equal rows
         return np.eye(theta.size) - rows.T @ rows
 
     def field(self, theta):

@@ -223,11 +223,11 @@ def test_a_manifold_without_points_says_what_to_do():
 
 def test_samples_are_told_apart_by_their_coefficients():
     unit, X = mf.UnitFunction("a*u**2", own=("u",)), np.ones((2, 2))
-    network = FixedCoefficients(unit, np.array([[1.0, 2.0], [2.0, 1.0]]))
+    network = FixedCoefficients(unit, np.array([[1.0, 2.0], [2.0, 1.0]]), X)
     assert mf.ZeroLossManifold(network, X, [1.0, 2.0]).n == 2
     with pytest.raises(UnreachableLabelsError, match="has no z"):
-        mf.ZeroLossManifold(FixedCoefficients(unit, np.ones((2, 2))), X, [1.0, 2.0])
-    assert mf.ZeroLossManifold(FixedCoefficients(unit, np.ones((2, 2))), X, [1.0, 1.0]).n == 2
+        mf.ZeroLossManifold(FixedCoefficients(unit, np.ones((2, 2)), X), X, [1.0, 2.0])
+    assert mf.ZeroLossManifold(FixedCoefficients(unit, np.ones((2, 2)), X), X, [1.0, 1.0]).n == 2
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")

@@ -338,12 +338,12 @@ def test_a_singular_jacobian_is_named():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_equal_samples_are_a_singular_jacobian(seed):
-    # Twice the same sample with the same label: M is there, but J J^T has rank one, up to rounding in R.
+def test_opposite_samples_of_an_odd_unit_are_a_singular_jacobian(seed):
+    # f(-x) = -f(x): M is there, but J J^T has rank one, up to rounding in R.
     network, sample = mf.TwoLayerNetwork("z**3 + z", width=2), np.random.default_rng(seed).normal(size=(1, 2))
     theta = mf.ZeroLossManifold(network, sample, [2.0]).random_point(rng=seed)
-    man = mf.ZeroLossManifold(network, np.repeat(sample, 2, axis=0), [2.0, 2.0])
-    with pytest.raises(GeometryError, match=r"not positive definite.*rank of the data 1"):
+    man = mf.ZeroLossManifold(network, np.concatenate([sample, -sample]), [2.0, -2.0])
+    with pytest.raises(GeometryError, match=r"not positive definite.*rank of the data 1.*Row 1 of X is -1 times row 0"):
         man.gradient(theta)
 
 
