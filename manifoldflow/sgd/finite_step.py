@@ -23,8 +23,8 @@ from ..validation import Array, one_of, positive_integer, positive_number, real_
 
 _SAMPLINGS = ("replacement", "distinct")  # steps of "epochs" depend on each other
 _SINGULAR = (
-    "J J^T is singular to rounding for the correction (samples that almost repeat others, or a tiny step size with badly "
-    "conditioned data): M need not be a manifold there. Remove such samples, or use `gradient`."
+    "J J^T is singular to rounding for the correction (samples that almost repeat others, or a tiny step size with "
+    "badly conditioned data): M need not be a manifold there. Remove such samples, or use `gradient`."
 )
 
 
