@@ -23,7 +23,7 @@ from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
 from .trajectory import Segment, Trajectory
-from .trust_region import FAR
+from .trust_region import EPS, FAR
 from .validation import Array
 
 
@@ -219,13 +219,18 @@ class Integration:
             self.reason = "stopped"
 
     def _is_at_infinity(self) -> bool:
-        """Whether a run without an end is to end because its point runs away: at rounding, or too far out to go on."""
+        """Whether a run without an end is to end because its point runs away: at rounding, or too far out to go on.
+
+        At rounding the gradient may be, or what F still falls by: along a way whose length grows as log t the gradient
+        falls as 1 / t, and F by |grad F|^2 t in all the time that is left.
+        """
         if np.isfinite(self.control.t_end) or self.reason == "event":
             return False
         start, end = (float(np.linalg.norm(W)) for W in (self.output.segments[0].W[0], self.state.W))
         wanted = self.state.scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance
         at_rounding = self.reason == "stationary" and not wanted
-        return (at_rounding or end > FAR * (1.0 + start)) and self.output.runs_away()
+        fallen = self.control.gradient_tolerance == 0.0 and self.output.fall_left() <= EPS
+        return (at_rounding or fallen or end > FAR * (1.0 + start)) and self.output.runs_away()
 
     def _progress(self) -> FlowProgress:
         t, (sharpness, gradient_norm, residual) = self.output.span[1], self.output.segments[-1].numbers[-1]

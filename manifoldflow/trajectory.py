@@ -120,6 +120,12 @@ class Trajectory:
             return False
         return float(np.linalg.norm(end - late)) > STEADY * float(np.linalg.norm(late - early))
 
+    def fall_left(self) -> float:
+        """|grad F|^2 t / F at the end, of order of the share by which F still falls where the gradient falls as 1/t."""
+        first, last = self.span
+        F, speed = self.segments[-1].numbers[-1, :2]
+        return float(speed) ** 2 * (last - first) / max(float(F), np.finfo(float).tiny)
+
     def _knot_before(self, t: float) -> Array:
         segment = self._segment(t)
         return segment.W[int(np.searchsorted(segment.t, t, side="right")) - 1]

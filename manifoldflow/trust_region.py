@@ -34,6 +34,8 @@ FAR = 1e5
 # Curvature below this share of the largest is not believed after a stall.
 _SMALL = 1e-6
 _ESCAPES, _STALLS = 20, 5
+# Newton's steps shrink by 1 - 1 / (k - 1) next to a minimum of order k, and not where F falls as an exponential.
+_STEADY = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,7 @@ class _Run:
 
     def __init__(self, manifold: ZeroLossManifold, point: Point) -> None:
         self.manifold, self.point = manifold, point
-        self.norms, self.last_step, self.escapes, self.stalls = [point.norm], 0.0, 0, 0
+        self.norms, self.steps, self.escapes, self.stalls = [point.norm], [0.0], 0, 0
         self.radius: float | None = None
         self.allowed = FAR * (1.0 + float(np.linalg.norm(point.W)))
         self._hessian: DiagonalHessian | None = None
@@ -154,10 +156,14 @@ class _Run:
 
     @property
     def flat(self) -> float:
-        """What rounding may leave of a curvature that is zero; the multipliers' part of E may cancel the rest."""
+        """What rounding may leave of a curvature that is zero; the multipliers' part of E may cancel the rest.
+
+        And what moves the point by its own length without changing F beyond rounding: all curvatures vanish far out.
+        """
         work = self.point.work
         cancelled = float(np.abs(work.lam[0] * work.H).max()) * max(self.manifold.coordinates.largest, 1.0)
-        return FLAT * (self.hessian.scale + cancelled)
+        unseen = EPS * self.point.F / max(float(np.sum(self.point.W**2)), np.finfo(float).tiny)
+        return FLAT * (self.hessian.scale + cancelled) + unseen
 
     def step(self) -> None:
         """One trust-region step, taken or not."""
@@ -218,7 +224,9 @@ class _Run:
 
     def result(self) -> Minimisation:
         """How the run ended."""
-        far = self.last_step > 1e-3 or bool(np.linalg.norm(self.point.W) > 1e-3 * self.allowed)
+        size, last = float(np.linalg.norm(self.point.W)), self.steps[-1]
+        steady = last > 1e-6 * size and last > _STEADY * self.steps[-2 if len(self.steps) > 1 else -1]
+        far = last > 1e-3 * (1.0 + size) or steady or size > 1e-3 * self.allowed
         return Minimisation(
             self.point, self.stationary, self.stalls >= _STALLS, far, self.curvature()[0], self.flat, tuple(self.norms),
         )  # fmt: skip
@@ -228,8 +236,7 @@ class _Run:
         return evaluate(self.manifold, W) if np.isfinite(W).all() and self.manifold.newton(W) is None else None
 
     def _accept(self, trial: Point) -> None:
-        size = 1.0 + float(np.linalg.norm(self.point.W))
-        self.last_step = float(np.linalg.norm(trial.W - self.point.W)) / size
+        self.steps.append(float(np.linalg.norm(trial.W - self.point.W)))
         self.point, self._hessian = trial, None
         self.norms.append(trial.norm)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .study.large_steps import LargeRow
 
 EPS = float(np.finfo(float).eps)
-MAX_FLOW_STEPS = 4_000
+MAX_FLOW_STEPS = 10_000
 RTOL, ATOL = 1e-8, 1e-10  # of the flow
 RANDOM_SCALES = (0.5, 1.0, 1.0, 1.5, 2.0, 3.0) * 4
 FLOW_SAMPLES = 40

@@ -98,6 +98,33 @@ def test_saturating_units_end_a_run_without_an_end(formula, own):
     assert np.all(np.diff(sol.sharpness) <= 1e-6 * sol.sharpness[:-1])
 
 
+def beyond_rounding(formula="tanh(z) + z", seed=0):
+    """Heavy-tailed data: 1 < phi' falls to 1, and with it the whole gradient, its normal part too, vanishes far out."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_t(1.5, size=(6, 10)), rng.normal(size=6)
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork(formula, width=8), X, y)
+    return man, man.random_point(rng=seed), 16.0 * np.sum(X**2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_ends_where_the_sharpness_no_longer_falls_and_its_gradient_never_is_rounding(seed):
+    man, theta, infimum = beyond_rounding(seed=seed)
+    sol = mf.sharpness_flow(man, theta, max_steps=2000)
+    assert (sol.status, sol.success) == ("not_attained", False)
+    assert sol.sharpness[-1] == pytest.approx(infimum, rel=1e-14)
+    assert 0.0 < sol.gradient_norm[-1] ** 2 * sol.t[-1] < 1e-15 * infimum
+    assert mf.sharpness_flow(man, theta, gradient_tolerance=1e-40).gradient_norm[-1] <= 1e-40
+    found = mf.flattest_point(man, theta)
+    assert (found.attained, found.status) == (False, 3)
+
+
+def test_a_minimum_at_a_finite_distance_is_reached_on_the_same_data():
+    # The control: with z^3 in place of tanh(z) F falls to its least value at a finite point.
+    man, theta, _ = beyond_rounding("z**3 + z")
+    assert mf.sharpness_flow(man, theta, max_steps=5000).status == "stationary"
+    assert mf.flattest_point(man, theta).is_global
+
+
 def test_an_end_that_is_asked_for_is_reached():
     man, theta = saturating()
     assert mf.sharpness_flow(man, theta, (0.0, 1e15)).status == "reached_end"
