@@ -298,7 +298,8 @@ class Evidence:
         """100 eps sqrt(cond K) times the Euclidean gradient and what it changes by as each z doubles: what is left of a
         vanishing gradient in float64, where z itself is rounded.
         """
-        J = self.manifold.jacobian(theta).reshape(self.manifold.n, -1)
+        man = self.manifold.distinct
+        J = man.jacobian(theta).reshape(man.n, -1)
         values = np.linalg.svd(J, compute_uv=False)
         if values[-1] == 0.0:
             raise GeometryError("J J^T is singular at the point whose rounding was asked for.")

@@ -118,10 +118,11 @@ def _examined(proof: Certificate, met: bool, detail: str) -> Hypothesis:
 
 
 def dependence(evidence: Evidence) -> Hypothesis:
-    """The samples are linearly dependent, of rank two at least: what S12 is about."""
-    rank, n = evidence.manifold.coordinates.rank, evidence.manifold.n
+    """The samples are linearly dependent when equal ones are taken once, of rank two at least: what S12 is about."""
+    rank, n = evidence.manifold.coordinates.rank, evidence.manifold.distinct.n
     basis: Basis = "given" if n > evidence.case.data.X.shape[1] else "measured"
-    return Hypothesis("dependent samples", 1 < rank < n, f"rank {rank} with n = {n}", basis)
+    repeated = ", equal ones taken once" if n < evidence.manifold.n else ""
+    return Hypothesis("dependent samples", 1 < rank < n, f"rank {rank} with n = {n}{repeated}", basis)
 
 
 def moving(evidence: Evidence) -> Hypothesis:

@@ -128,8 +128,11 @@ def fitted(
 
 
 def relaxations(evidence: Evidence, errors: ErrorStudy) -> float:
-    """How often, on the shortest run, the slowest residual falls by 1/e: 2 eta k lambda_min(J J^T) / n."""
-    slowest = float(np.linalg.eigvalsh(evidence.manifold.jacobian_gram(evidence.start))[0])
+    """How often, on the shortest run, the slowest residual falls by 1/e: 2 eta k lambda_min(J J^T) / n.
+
+    Residuals of equal samples do not differ, and need no time until they agree.
+    """
+    slowest = float(np.linalg.eigvalsh(evidence.manifold.distinct.jacobian_gram(evidence.start))[0])
     return 2.0 * float(np.min(errors.step_sizes * errors.steps)) * slowest / evidence.manifold.n
 
 

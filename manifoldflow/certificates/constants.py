@@ -199,9 +199,10 @@ def _independence(ball: Ball) -> Certificate:
     mu, arithmetic = ball.data.mu, Float64Intervals().description
     if mu.is_positive:
         return Certificate("A2", True, f"mu = {mu}", "", arithmetic)
-    n, d = ball.data.inputs.shape
-    if n > d:
-        reason = f"n = {n} samples in dimension d = {d} are dependent"
+    (n, d), repeats = ball.data.inputs.shape, ball.data.manifold.repeats
+    if n > d or repeats.any:
+        equal = f"n = {n} samples, of which {repeats.first.size} are distinct, are dependent"
+        reason = equal if repeats.any else f"n = {n} samples in dimension d = {d} are dependent"
         return Certificate("A2", False, "mu > 0", reason, arithmetic, refuted=True)
     reason = f"only 0 <= mu <= {above(mu.high)} is proved: the samples are dependent, or nearly so"
     return Certificate("A2", False, "mu > 0", reason, arithmetic)

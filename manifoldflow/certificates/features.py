@@ -61,7 +61,7 @@ class ExactData:
     @cached_property
     def mu(self) -> Enclosure:
         """Smallest eigenvalue of G."""
-        return smallest_gram_eigenvalue(self.inputs)
+        return Enclosure(0.0, 0.0) if self.manifold.repeats.any else smallest_gram_eigenvalue(self.inputs)
 
     @property
     def a(self) -> Interval:

@@ -1,10 +1,15 @@
 """Assumptions are examined by certificates: what a grid misses they do not, and what is not proved says so."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
 import manifoldflow as mf
 from verification import Case, Evidence, hypotheses
+from verification.noise import relaxations
 
 from .conftest import small_case
 
@@ -49,6 +54,28 @@ def test_dependent_samples(good: Evidence, dependent: Evidence) -> None:
     assert hypotheses.independence(dependent).basis == "refuted"
     assert hypotheses.dependence(dependent).met
     assert not hypotheses.dependence(good).met
+
+
+def given_twice(case: Case, rows: list[int]) -> Evidence:
+    data = case.data
+    return Evidence(replace(case, data=mf.datasets.DataSet("rows", data.X[rows], data.y[rows], "test")))
+
+
+def test_equal_samples_are_dependent_but_are_not_what_s12_is_about() -> None:
+    evidence = given_twice(small_case(), [0, 1, 2, 3, 0, 0])
+    assert hypotheses.independence(evidence).basis == "refuted"
+    assert "of which 4 are distinct" in hypotheses.independence(evidence).text
+    assert hypotheses.existence(evidence).basis == "proved"
+    assert not hypotheses.dependence(evidence).met
+    assert hypotheses.dependence(given_twice(small_case(n=5, d=3), [0, 1, 2, 3, 4, 0])).met
+
+
+def test_equal_samples_need_no_time_until_they_agree() -> None:
+    evidence = given_twice(small_case(), [0, 1, 2, 3, 0])
+    steps = SimpleNamespace(step_sizes=np.array([1e-3]), steps=np.array([1000]))
+    values = np.linalg.eigvalsh(evidence.manifold.jacobian_gram(evidence.start))
+    assert abs(values[0]) < 1e-12 * values[-1]
+    assert relaxations(evidence, cast(Any, steps)) == pytest.approx(2.0 * values[1] / 5.0, rel=1e-9)
 
 
 @pytest.mark.parametrize(("activation", "moves"), [("z**3 + z", True), ("z**2", False)])

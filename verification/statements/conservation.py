@@ -24,7 +24,7 @@ def measure(evidence: Evidence) -> Measurement:
 
 def residual(evidence: Evidence) -> Check:
     """Largest |f - y| along the flow."""
-    manifold, found = evidence.manifold, evidence.flow.residual
+    manifold, found = evidence.manifold.distinct, evidence.flow.residual
     limit = manifold.projection_tolerance(manifold.coordinates.reduce(evidence.start))
     reason = "rounding of a sum of m terms: each step ends with a projection"
     return Check("max |f - y| along the flow", float(found.max()), "<=", 0.0, limit, reason, found.size)

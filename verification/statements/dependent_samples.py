@@ -91,7 +91,8 @@ def invertible(evidence: Evidence) -> Check:
 
 
 def _conditioning(evidence: Evidence, k: int) -> float:
-    J = evidence.manifold.jacobian(evidence.flow.theta[k]).reshape(evidence.manifold.n, -1)
+    man = evidence.manifold.distinct
+    J = man.jacobian(evidence.flow.theta[k]).reshape(man.n, -1)
     values = np.linalg.svd(J, compute_uv=False)
     return float(values[-1] / values[0])
 
