@@ -62,11 +62,11 @@ def why_singular(manifold: ZeroLossManifold) -> str:
     size = f"n = {manifold.n}, rank of the data {np.linalg.matrix_rank(manifold.X)}, m = {manifold.m}"
     return (
         f"J J^T is not positive definite here ({size}): M need not be a manifold here. "
-        f"{_dependent_rows(manifold)}Remove dependent samples or widen the network."
+        f"{dependent_rows(manifold)}Remove dependent samples or widen the network."
     )
 
 
-def _dependent_rows(manifold: ZeroLossManifold) -> str:
+def dependent_rows(manifold: ZeroLossManifold) -> str:
     """The first two rows of the data that are equal or multiples of each other; nothing where there are none."""
     lengths = np.sqrt(manifold.problem.s)
     if not lengths.all():

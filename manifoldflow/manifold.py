@@ -16,7 +16,7 @@ from .conditioning import condition_number, why_singular
 from .coordinates import ReducedCoordinates
 from .errors import GeometryError
 from .geodesics import Geodesic, geodesic_path, integrate, sampled, times_of
-from .network import FixedCoefficients, Network
+from .network import FixedCoefficients, Network, trains_at_zero
 from .parallel import ParallelGradient, is_worthwhile
 from .points import nearest_point, random_point
 from .projection import newton, retracted, tolerance
@@ -57,7 +57,7 @@ class ZeroLossManifold:
 
     def __init__(self, network: Network, X: ArrayLike, y: ArrayLike) -> None:
         self.network = instance("network", network, Network)
-        self.X, self.y = samples(X, y)
+        self.X, self.y = samples(X, y, trains_at_zero(network.unit))
         self.inputs, self.a = network.inputs(self.X), np.ascontiguousarray(network.coefficients(self.X))
         self.kernel: Kernel = load_kernel(network.unit)
         self.repeats = repeats_of(self.inputs, self.a, network.unit)

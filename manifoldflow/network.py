@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -161,6 +162,12 @@ class FixedCoefficients:
 
 SIGNED_SQUARES = UnitFunction("u**2 - v**2", own=("u", "v"))
 SQUARES = UnitFunction("v**2", own=("v",))
+
+
+@lru_cache(maxsize=256)
+def trains_at_zero(unit: UnitFunction) -> bool:
+    """Whether the output at a sample of zeros, z = 0, can be trained: it depends on an own parameter there."""
+    return unit.z in unit.psi.free_symbols and not unit.psi.subs(unit.z, 0).free_symbols.isdisjoint(unit.c)
 
 
 def _width(value: Any) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .conditioning import dependent_rows
 from .errors import ProjectionError
 from .interpolation import is_diagonal
 from .reach import features_in_domain
@@ -43,8 +44,8 @@ def _likely_cause(manifold: ZeroLossManifold) -> str:
     return (
         f"the labels (max |y| = {np.abs(manifold.y).max():.3g}) may be out of reach of {manifold.m} units, or J J^T "
         f"singular; the {manifold.n} rows of X have rank {manifold.coordinates.rank} and singular values from "
-        f"{values.min(initial=np.inf):.1e} to {values.max(initial=0.0):.1e}. Use a wider network or another scale, "
-        "rescale y, or remove samples that depend on others."
+        f"{values.min(initial=np.inf):.1e} to {values.max(initial=0.0):.1e}. {dependent_rows(manifold)}Use a wider "
+        "network or another scale, rescale y, or remove samples that depend on others."
     )
 
 

@@ -34,8 +34,9 @@ FAR = 1e5
 # Curvature below this share of the largest is not believed after a stall.
 _SMALL = 1e-6
 _ESCAPES, _STALLS = 20, 5
-# Newton's steps shrink by 1 - 1 / (k - 1) next to a minimum of order k, and not where F falls as an exponential.
-_STEADY = 0.95
+# Newton's steps shrink by 1 - 1 / (k - 1) next to a minimum of order k, and not where F falls as an exponential: the
+# longest of three over that of the three before, among which some are short where they were cut off.
+_STEADY = 0.85
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,9 +225,9 @@ class _Run:
 
     def result(self) -> Minimisation:
         """How the run ended."""
-        size, last = float(np.linalg.norm(self.point.W)), self.steps[-1]
-        steady = last > 1e-6 * size and last > _STEADY * self.steps[-2 if len(self.steps) > 1 else -1]
-        far = last > 1e-3 * (1.0 + size) or steady or size > 1e-3 * self.allowed
+        size, last = float(np.linalg.norm(self.point.W)), max(self.steps[-3:])
+        steady = last > max(1e-6 * size, _STEADY * max(self.steps[-6:-3], default=np.inf))
+        far = self.steps[-1] > 1e-3 * (1.0 + size) or steady or size > 1e-3 * self.allowed
         return Minimisation(
             self.point, self.stationary, self.stalls >= _STALLS, far, self.curvature()[0], self.flat, tuple(self.norms),
         )  # fmt: skip

@@ -51,8 +51,11 @@ def _numeric(name: str, value: ArrayLike) -> Array:
 SMALLEST, LARGEST = 1e-100, 1e100  # of the largest entry of a row of X
 
 
-def samples(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    """Copies of the data (n, d) and labels (n,); `InputError` where they do not match, are empty, or a row is zero."""
+def samples(X: ArrayLike, y: ArrayLike, zero_rows: bool) -> tuple[Array, Array]:
+    """Copies of the data (n, d) and labels (n,); `InputError` where they do not match or are empty.
+
+    Or where a row is zero, unless `zero_rows` are allowed.
+    """
     X, y = real_array("X", X, ndim=2), real_array("y", y, ndim=1)
     if X.shape[0] != y.size:
         raise InputError(
@@ -63,12 +66,12 @@ def samples(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     if X.shape[1] == 0:
         raise InputError(f"X has shape {X.shape}, without columns; at least one is needed.")
     zero = np.flatnonzero(~X.any(axis=1))
-    if zero.size:
+    if zero.size and not zero_rows:
         raise InputError(
             f"Row {int(zero[0])} of X is zero: its output cannot be trained. Remove it, or add a constant feature."
         )
-    largest = np.abs(X).max(axis=1)
-    if not SMALLEST <= largest.min() <= largest.max() <= LARGEST:
+    largest = np.delete(np.abs(X).max(axis=1), zero)
+    if largest.size and not SMALLEST <= largest.min() <= largest.max() <= LARGEST:
         raise InputError(
             f"The rows of X have largest entries from {largest.min():.3g} to {largest.max():.3g}; their squares would "
             f"leave float64. Rescale X so that they are from {SMALLEST:g} to {LARGEST:g}."

@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 import manifoldflow as mf
 from manifoldflow.certificates import exact_zero_loss_point
 from manifoldflow.coordinates import ReducedCoordinates
-from manifoldflow.errors import AssumptionWarning, GeometryError, UnreachableLabelsError
+from manifoldflow.errors import AssumptionWarning, GeometryError, InputError, ProjectionError, UnreachableLabelsError
 from manifoldflow.repeats import Repeats, repeats_of
 from manifoldflow.sgd import finite_step_gradient, finite_step_sharpness
 from tests.manifoldflow.conftest import SMALL, Problem, problem
@@ -235,12 +235,35 @@ def replace_weights(network, weights):
     return replace(network, output_weights=np.array(weights))
 
 
+@pytest.mark.parametrize("factor", [-1.0, 1.0 + 1e-13])
+def test_rows_that_are_multiples_of_others_are_named_where_no_point_is_found(factor):
+    case = problem("cubic")
+    X = np.concatenate([case.X, factor * case.X[:1]])
+    man = mf.ZeroLossManifold(case.network, X, np.append(case.y, case.y[0] + 1.0))
+    with pytest.raises(ProjectionError, match=rf"Row 3 of X is {factor:.6g} times row 0"):
+        man.random_point(rng=0)
+
+
 @pytest.mark.parametrize("gap", [1e-16, 1e-12])
 def test_rows_that_are_almost_equal_are_two(gap):
     case = problem("cubic")
     X = np.concatenate([case.X, case.X[:1] * (1.0 + gap)])
     man = mf.ZeroLossManifold(case.network, X, np.append(case.y, case.y[0]))
     assert man.repeats.any == (gap == 1e-16)  # rounded, they are equal
+
+
+def test_rows_of_zeros_are_samples_where_an_own_parameter_acts_on_them():
+    case = problem("two_own")  # psi = a c1 (z^3 + z) + c2^2 sin z + 0.3 a c2
+    X = np.concatenate([case.X, np.zeros((2, 4))])
+    theta = np.array(case.theta)
+    label = 0.3 * theta[:, 5].sum()
+    made = Problem(case.network, case.psi, X, np.append(case.y, [label, label]))
+    assert made.man.distinct.n == 4
+    assert relative(made.man.gradient(theta), gradient(made.oracle, theta)) < 1e-11
+    assert mf.sharpness_flow(made.man, theta, (0.0, 1e-3)).success
+    case = problem("trained")  # c phi(0) = 0 whatever c is
+    with pytest.raises(InputError, match="Row 3 of X is zero"):
+        mf.ZeroLossManifold(case.network, np.concatenate([case.X, np.zeros((1, 5))]), np.zeros(4))
 
 
 def test_zero_has_one_sign_in_comparisons():
