@@ -50,6 +50,8 @@ class Oracle:
 
     def __init__(self, psi, X, y, a, p=0):
         self.psi, self.X, self.y, self.a, self.p = psi, np.asarray(X), np.asarray(y), np.asarray(a), p
+        seen = np.concatenate([self.X, self.a.T], axis=1)
+        self.first = np.sort(np.unique(seen, axis=0, return_index=True)[1])  # of equal samples: one constraint
 
     # The model, the loss and its derivatives in the flattened parameters.
 
@@ -79,16 +81,18 @@ class Oracle:
 
     # Projections and the Riemannian derivatives.
 
+    def constraints(self, theta):
+        """Rows of the Jacobian, flattened, one for each of the samples that differ."""
+        return anp.reshape(self.jacobian(theta), (self.y.size, -1))[self.first]
+
     def projected(self, theta, u):
         """(I - J^T (J J^T)^{-1} J) u, flattened."""
-        J = anp.reshape(self.jacobian(theta), (self.y.size, -1))
+        J = self.constraints(theta)
         return u - anp.dot(J.T, anp.linalg.solve(anp.dot(J, J.T), anp.dot(J, u)))
 
     def projector(self, theta):
         """I - J^+ J by a singular value decomposition of J."""
-        J = self.jacobian(theta).reshape(self.y.size, -1)
-        _, sizes, rows = np.linalg.svd(J, full_matrices=False)
-        rows = rows[sizes > 1e-12 * sizes[0]]  # equal samples have equal rows
+        rows = np.linalg.svd(self.constraints(theta), full_matrices=False)[2]
         return np.eye(theta.size) - rows.T @ rows
 
     def field(self, theta):
@@ -127,8 +131,7 @@ class Oracle:
         unit[: rows.shape[0], :d] = rows
         unit[rows.shape[0] :, d:] = np.eye(self.p)
         inside = np.kron(np.eye(m), unit).T
-        J = self.jacobian(theta).reshape(self.y.size, -1)
-        null = np.linalg.svd(J @ inside)[2][self.y.size :].T
+        null = np.linalg.svd(self.constraints(theta) @ inside)[2][self.first.size :].T
         basis = inside @ null
         return np.linalg.eigvalsh(basis.T @ self.hessian(theta) @ basis)
 

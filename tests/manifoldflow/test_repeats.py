@@ -71,24 +71,14 @@ def test_derivatives_are_those_of_the_loss(case):
     assert relative(man.projection(theta, u).ravel(), oracle.projector(theta) @ u.ravel()) < 1e-12
 
 
-def test_the_hessian_is_the_derivative_of_the_gradient(case):
-    man, theta, P = case.man, case.theta, case.oracle.projector(case.theta)
-    u, h = case.tangent(), 1e-3
-    near, far = (gradient(case.oracle, theta + k * h * u) - gradient(case.oracle, theta - k * h * u) for k in (1, 2))
-    wanted = P @ ((8.0 * near - far) / (12.0 * h)).ravel()
-    assert relative(man.hessian_vector_product(theta, u).ravel(), wanted) < 1e-7
-
-
-def test_the_spectrum_is_that_of_the_products(case):
-    man, theta = case.man, case.theta
-    assert mf.geodesic_convexity(man, theta, case.tangent(size=0.1), n_points=33).consistent
+def test_second_derivatives_are_those_of_the_loss(case):
+    man, theta, u = case.man, case.theta, case.direction()
+    assert relative(man.hessian_vector_product(theta, u), case.oracle.hessian_vector_product(theta, u)) < 1e-9
     values = man.hessian_spectrum(theta)
     assert values.size == man.dimension == man.m * (man.coordinates.rank + man.network.p) - man.distinct.n
-    images = np.array([man.hessian_vector_product(theta, e.reshape(theta.shape)).ravel() for e in np.eye(theta.size)])
-    dense = np.linalg.eigvalsh(0.5 * (images + images.T))
-    # The others, zeros, belong to directions that are normal or orthogonal to the data.
-    kept = np.sort(np.concatenate([values, np.zeros(theta.size - values.size)]))
-    np.testing.assert_allclose(kept, dense, atol=1e-10 * np.abs(dense).max())
+    if man.coordinates.d:
+        assert relative(values, case.oracle.spectrum(theta)) < 1e-9
+    assert mf.geodesic_convexity(man, theta, case.tangent(size=0.1), n_points=33).consistent
 
 
 def test_a_removed_copy_changes_the_gradient(case):
