@@ -217,7 +217,7 @@ def test_opposite_samples_of_an_odd_unit_are_refused(batch_size):
     X, y = np.array([[1.0, 0.5], [-1.0, -0.5]]), np.array([1.0, -1.0])
     manifold = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=2), X, y)
     one = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=2), X[:1], y[:1]).random_point(rng=0)
-    with pytest.raises(GeometryError, match="J J\\^T is (singular|not positive definite)"):
+    with pytest.raises(GeometryError, match=r"J J\^T is (singular|not positive definite)"):
         finite_step_gradient(manifold, one, 1e-4, batch_size=batch_size)
 
 
