@@ -202,7 +202,8 @@ class Integration:
         # About 16 MB, so that Ctrl-C, events and callbacks are looked at often.
         shape = self.state.W.shape
         k = min(max(400_000 // max(self.state.W.size, 1), 4), 32 if self.callback else 256)
-        dense = np.empty((k if self.control.keep_dense and degree else 0, degree, *shape))
+        polynomials = degree and (self.control.keep_dense or self.control.times.size)
+        dense = np.empty((k if polynomials else 0, degree, *shape))
         return stepping.Record(np.empty(k), np.empty((k, *shape)), np.empty((k, 3)), dense)
 
     def _take(self, segment: Segment) -> None:

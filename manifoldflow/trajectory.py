@@ -170,7 +170,7 @@ class Trajectory:
         from .integration import Integration
 
         k = int(np.searchsorted(segment.t, t, side="right")) - 1
-        control = self.control._replace(t_end=t, keep_dense=False, gradient_tolerance=0.0, rounding=0.0)
+        control = self.control._replace(t_end=t, keep_dense=False, gradient_tolerance=0.0, rounding=0.0, times=np.empty(0))
         start, shape = (segment.W[k], float(segment.t[k])), self.manifold.shape
         run = Integration(self.manifold, *start, control, "auto", np.zeros(shape))
         run.integrate()

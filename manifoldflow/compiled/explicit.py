@@ -16,6 +16,7 @@ from .coefficients import (
     start_stages,
 )
 from .geometry import add_multiple, copy, curvature, gradient, norm
+from .lines import accumulate
 from .options import jit_bare
 from .stepping import (
     ACCEPTED,
@@ -25,9 +26,9 @@ from .stepping import (
     LENGTH,
     NOT_FINITE,
     PROMISE,
+    RATE,
     REACH,
     RUNNING,
-    STABILITY_LIMIT,
     STIFF_STEPS,
     SWITCHES,
     H,
@@ -36,10 +37,17 @@ from .stepping import (
     finish_step,
     initialise,
     land,
+    next_time,
     refuse,
     reject,
     switch,
 )
+
+
+# Steps over the largest rate: 6.38 is the limit of stability on the real axis, and here errors shrink to a fourth.
+STABLE = 5.0
+# Differences that show the largest rate, over the point: of rtol, and of rounding. What was seen fades in some steps.
+LEAST_DIFFERENCE, ROUNDING, GROWTH_NEAR_LIMIT, FADING = 1e-4, 1e-13, 1.15, 0.97
 
 
 class Explicit(NamedTuple):
@@ -58,26 +66,28 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
     Stages leave the manifold by no more than the method's error, and every accepted point is projected back onto it.
     """
     reason = initialise(state, trial, problem, work, control, tableau.order)
-    fresh = True
+    if reason == RUNNING:
+        _first_stage(state.W, problem, frame, work, stages)
     while reason == RUNNING:
-        if fresh:
-            _first_stage(state.W, problem, frame, work, stages)
-            _look_for_stiffness(state, problem, frame, work)
-            if control.cost_ratio > 0.0 and _implicit_is_cheaper(state, control):
-                state.scalars[REACH] = state.scalars[CURVATURE] * state.scalars[LENGTH]
-                return switch(state, state.scalars[H])
-        h = min(state.scalars[H], control.t_end - state.scalars[T])
+        if control.cost_ratio > 0.0 and _implicit_is_cheaper(state, control):
+            return _leave(state, problem, frame, work)
+        t_new, wanted = next_time(state, control, np.inf), state.scalars[H]
+        h = t_new - state.scalars[T]
         accepted = state.counters[ACCEPTED]
         state.counters[FIELD_EVALUATIONS] += tableau.A.shape[0] - 1
         if _trial_point(state.W, problem, frame, work, stages, h, tableau, trial.W):
             size = _error(state, problem, stages, trial, control, h, tableau)
             if size <= 1.0:
-                reason = finish_step(state, trial, problem, work, record, control, h, size, tableau.order)
+                reason = finish_step(state, trial, problem, work, record, control, t_new, size, tableau.order)
             else:
                 reason = refuse(state, size, tableau.order)
         else:
             reason = reject(state, 0.25, NOT_FINITE)
-        fresh = state.counters[ACCEPTED] > accepted
+        if state.counters[ACCEPTED] > accepted:
+            _first_stage(state.W, problem, frame, work, stages)
+            curvature(state.W, problem, work)
+            state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
+            _stay_stable(state, stages, control, wanted)
     return reason
 
 
@@ -141,24 +151,45 @@ def _error(state, problem, stages, trial, control, h, tableau):
 
 
 @jit_bare
-def _look_for_stiffness(state, problem, frame, work):
-    """Count the steps that the limit of stability bounds: near it, by a bound on the largest rate, and not growing.
+def _stay_stable(state, stages, control, wanted):
+    """Keep the next step within the limit of stability, and count the steps that it bounds; LENGTH is their mean.
 
-    LENGTH is the mean of their lengths, of the last foremost. The bound is renewed where it matters. Where several are
-    bounded so, the next is kept from swinging beyond them, which would let errors in stiff directions grow.
+    The largest rate is seen where the last stage and the next step's first, which belong to one time, differ: errors in
+    stiff directions grow in the one (Hairer and Wanner II, IV.2). Bounded by error estimates alone, steps would swing
+    about the limit, and leave such errors near the tolerance. Differences near rounding show nothing.
     """
     scalars, counters = state.scalars, state.counters
-    near = 0.7 * STABILITY_LIMIT
-    if counters[ACCEPTED] % 8 == 0 or scalars[CURVATURE] == 0.0 or scalars[H] * scalars[CURVATURE] > near:
-        curvature(state.W, problem, work)
-        scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
-    scalars[LENGTH] += 0.2 * (scalars[H] - scalars[LENGTH])
-    if scalars[H] * scalars[CURVATURE] <= near:
-        counters[STIFF_STEPS] = max(0, counters[STIFF_STEPS] - 1)
-    elif scalars[H] < 1.25 * scalars[LENGTH]:
+    kept = FADING * scalars[RATE] if wanted * scalars[RATE] > 0.8 * STABLE else 0.0
+    scalars[RATE] = max(kept, _rate_seen(stages, max(LEAST_DIFFERENCE * control.rtol, ROUNDING)))
+    slow_down = scalars[H] > GROWTH_NEAR_LIMIT * wanted and scalars[H] * scalars[CURVATURE] > STABLE
+    if slow_down:
+        scalars[H] = GROWTH_NEAR_LIMIT * wanted
+    if scalars[H] * scalars[RATE] > STABLE:
+        scalars[H] = STABLE / scalars[RATE]
         counters[STIFF_STEPS] += 1
-        if counters[STIFF_STEPS] >= 3:
-            scalars[H] = min(scalars[H], 1.05 * scalars[LENGTH])
+    elif not slow_down:
+        counters[STIFF_STEPS] = max(0, counters[STIFF_STEPS] - 1)
+    scalars[LENGTH] += 0.2 * (scalars[H] - scalars[LENGTH])
+
+
+@jit_bare
+def _rate_seen(stages, least):
+    """How far V differs at two points of one time over how far they lie apart; 0 where that is too little."""
+    last = stages.images.shape[0] - 1
+    apart, speeds, size = 0.0, 0.0, 0.0
+    for j in range(stages.start.shape[0]):
+        for i in range(stages.start.shape[1]):
+            apart = accumulate(apart, (stages.trial[j, i] - stages.start[j, i]) ** 2)
+            speeds = accumulate(speeds, (stages.images[last, j, i] - stages.images[0, j, i]) ** 2)
+            size = accumulate(size, stages.start[j, i] ** 2)
+    return np.sqrt(speeds / apart) if apart > least * least * size else 0.0
+
+
+@jit_bare
+def _leave(state, problem, frame, work):
+    """Give way to the implicit method, which is told how far explicit steps reach for a rate."""
+    state.scalars[REACH] = state.scalars[CURVATURE] * state.scalars[LENGTH]
+    return switch(state, state.scalars[H])
 
 
 @jit_bare
