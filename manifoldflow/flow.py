@@ -110,7 +110,8 @@ def sharpness_flow(
     warn_where_theorems_do_not_apply(manifold, work.z, sharpness)
     if not is_clearly_well_conditioned(work.K):
         warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
-    flat = np.linalg.norm(gradient) <= ROUNDING * work.normal[0]
+    speed = float(np.linalg.norm(gradient))
+    flat = speed <= ROUNDING * work.normal[0]
     if chosen == "explicit" and np.isinf(t1) and gradient_tolerance == 0.0 and not flat:
         raise InputError(
             "method='explicit' cannot follow an infinite span to rounding: its steps stay bounded by stability. "
@@ -118,7 +119,7 @@ def sharpness_flow(
         )
     control = stepping.Control(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
-        ROUNDING if np.isinf(t1) else 0.0, manifold.projection_tolerance(W),
+        ROUNDING if np.isinf(t1) else ROUNDING**2, manifold.projection_tolerance(W),
         positive_integer("max_steps", max_steps), keep_path or bool(watched), 0.0,
         np.empty(0) if times is None else times,
     )  # fmt: skip
@@ -128,7 +129,7 @@ def sharpness_flow(
         "dense_output": content_hash(keep_path), "memory_limit": content_hash(memory_limit),
     })  # fmt: skip
     run = Integration(
-        manifold, W, t0, control, chosen, manifold.coordinates.orthogonal_part(start),
+        manifold, W, (sharpness, speed, manifold.distance(work)), t0, control, chosen, manifold.coordinates.orthogonal_part(start),
         events=watched, times=times, callback=callback, keep_path=keep_path,
         memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),
         checkpoint=resumed,

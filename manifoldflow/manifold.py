@@ -200,7 +200,7 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self.workspace()
         F = geometry.sharpness(W, self.problem, work)
-        self._require_on_manifold(self._distance(work))
+        self._require_on_manifold(self.distance(work))
         return float(F)
 
     def gradient(self, theta: ArrayLike) -> Array:
@@ -228,7 +228,7 @@ class ZeroLossManifold:
         U = self.coordinates.reduce(self._vector("u", u))
         work, out = self.workspace(), np.empty_like(W)
         self._require_regular(geometry.hessian_vector_product(W, self.problem, work, U, out))
-        self._require_on_manifold(self._distance(work))
+        self._require_on_manifold(self.distance(work))
         return self.coordinates.expand(out)
 
     def hessian_spectrum(self, theta: ArrayLike, k: int | None = None, which: str = "smallest") -> Array:
@@ -249,7 +249,7 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self.workspace()
         _, info = geometry.second_derivatives(W, self.problem, work, np.empty_like(W))
-        self._require_on_manifold(self._distance(work))
+        self._require_on_manifold(self.distance(work))
         self._require_regular(info)
         return eigenvalues(diagonalise(self.problem, work), *wanted)
 
@@ -302,14 +302,14 @@ class ZeroLossManifold:
         theta = self._vector(name, value)
         work = self.workspace()
         geometry.output(self.coordinates.reduce(theta), self.problem, work)
-        self._require_on_manifold(self._distance(work))
+        self._require_on_manifold(self.distance(work))
         return theta
 
     def gradient_at(self, W: Array) -> tuple[float, Array, geometry.Workspace]:
         """F and its Riemannian gradient (m, r + p) at a point of M, with the workspace that its evaluation leaves."""
         work, out = self.workspace(), np.empty_like(W)
         F, info = geometry.gradient(W, self.problem, work, out)
-        self._require_on_manifold(self._distance(work))
+        self._require_on_manifold(self.distance(work))
         self._require_regular(info)
         return F, out, work
 
@@ -317,7 +317,7 @@ class ZeroLossManifold:
         """Whether the point with coordinates W counts as one of M."""
         work = self.workspace()
         geometry.output(W, self.problem, work)
-        return self._distance(work) <= self._off_manifold
+        return self.distance(work) <= self._off_manifold
 
     def projection_tolerance(self, W: Array | None = None) -> float:
         """Largest |f - y| that counts as converged: rounding of a sum of m terms of size 1 + |y|.
@@ -357,7 +357,8 @@ class ZeroLossManifold:
                 "Move it there first, with nearest_point(theta) or retraction()."
             )
 
-    def _distance(self, work: geometry.Workspace) -> float:
+    def distance(self, work: geometry.Workspace) -> float:
+        """Max |f - y| of the outputs in a workspace."""
         return float(np.abs(work.f - self.y).max(initial=0.0))
 
     def _require_regular(self, info: int) -> None:

@@ -43,11 +43,14 @@ from .stepping import (
     switch,
 )
 
-
-# Steps over the largest rate: 6.38 is the limit of stability on the real axis, and here errors shrink to a fourth.
+# Longest step over the largest rate. On the real axis 6.38 is the limit of stability; what is seen of the rate may be a
+# fifth too small.
 STABLE = 5.0
-# Differences that show the largest rate, over the point: of rtol, and of rounding. What was seen fades in some steps.
-LEAST_DIFFERENCE, ROUNDING, GROWTH_NEAR_LIMIT, FADING = 1e-4, 1e-13, 1.15, 0.97
+# From one step to the next: growth where the bound on the largest rate (up to 3 times too large) does not show it to be
+# safe, and how much of a rate that has bounded a step is still believed.
+CAREFUL, BELIEVED = 1.15, 0.97
+# Differences that show the largest rate, relative to the point: of rtol, and of 1, for rounding.
+LEAST_DIFFERENCE, ROUNDING = 1e-4, 1e-13
 
 
 class Explicit(NamedTuple):
@@ -70,8 +73,9 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
         _first_stage(state.W, problem, frame, work, stages)
     while reason == RUNNING:
         if control.cost_ratio > 0.0 and _implicit_is_cheaper(state, control):
-            return _leave(state, problem, frame, work)
-        t_new, wanted = next_time(state, control, np.inf), state.scalars[H]
+            state.scalars[REACH] = state.scalars[CURVATURE] * state.scalars[LENGTH]
+            return switch(state, state.scalars[H])
+        t_new, longest = next_time(state, control, np.inf), state.scalars[H]
         h = t_new - state.scalars[T]
         accepted = state.counters[ACCEPTED]
         state.counters[FIELD_EVALUATIONS] += tableau.A.shape[0] - 1
@@ -80,14 +84,14 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
             if size <= 1.0:
                 reason = finish_step(state, trial, problem, work, record, control, t_new, size, tableau.order)
             else:
-                reason = refuse(state, size, tableau.order)
+                reason = refuse(state, h, size, tableau.order)
         else:
-            reason = reject(state, 0.25, NOT_FINITE)
+            reason = reject(state, 0.25 * h, NOT_FINITE)
         if state.counters[ACCEPTED] > accepted:
             _first_stage(state.W, problem, frame, work, stages)
             curvature(state.W, problem, work)
             state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
-            _stay_stable(state, stages, control, wanted)
+            _stay_stable(state, stages, control, longest)
     return reason
 
 
@@ -151,30 +155,33 @@ def _error(state, problem, stages, trial, control, h, tableau):
 
 
 @jit_bare
-def _stay_stable(state, stages, control, wanted):
-    """Keep the next step within the limit of stability, and count the steps that it bounds; LENGTH is their mean.
+def _stay_stable(state, stages, control, h):
+    """Keep the next step within the limit of stability, after one of length h unless an output time cut it short.
 
-    The largest rate is seen where the last stage and the next step's first, which belong to one time, differ: errors in
-    stiff directions grow in the one (Hairer and Wanner II, IV.2). Bounded by error estimates alone, steps would swing
-    about the limit, and leave such errors near the tolerance. Differences near rounding show nothing.
+    Bounded by error estimates alone, steps would swing about the limit and leave errors near the tolerance in stiff
+    directions. Counts the steps that are bounded so; LENGTH is the mean of steps, of the last foremost.
     """
     scalars, counters = state.scalars, state.counters
-    kept = FADING * scalars[RATE] if wanted * scalars[RATE] > 0.8 * STABLE else 0.0
-    scalars[RATE] = max(kept, _rate_seen(stages, max(LEAST_DIFFERENCE * control.rtol, ROUNDING)))
-    slow_down = scalars[H] > GROWTH_NEAR_LIMIT * wanted and scalars[H] * scalars[CURVATURE] > STABLE
-    if slow_down:
-        scalars[H] = GROWTH_NEAR_LIMIT * wanted
+    seen = _rate_seen(stages, max(LEAST_DIFFERENCE * control.rtol, ROUNDING))
+    scalars[RATE] = max(seen, BELIEVED * scalars[RATE] if h * scalars[RATE] > 0.8 * STABLE else 0.0)
+    growing = scalars[H] > CAREFUL * h and scalars[H] * scalars[CURVATURE] > STABLE
+    if growing:
+        scalars[H] = CAREFUL * h
     if scalars[H] * scalars[RATE] > STABLE:
         scalars[H] = STABLE / scalars[RATE]
         counters[STIFF_STEPS] += 1
-    elif not slow_down:
+    elif not growing:
         counters[STIFF_STEPS] = max(0, counters[STIFF_STEPS] - 1)
     scalars[LENGTH] += 0.2 * (scalars[H] - scalars[LENGTH])
 
 
 @jit_bare
 def _rate_seen(stages, least):
-    """How far V differs at two points of one time over how far they lie apart; 0 where that is too little."""
+    """The largest rate, where it shows: the difference of V at the last stage and at the new point over theirs.
+
+    The two belong to one time, and errors in stiff directions grow in the stage long before they do in the point
+    (Hairer and Wanner II, IV.2). 0 where they lie too close to show anything.
+    """
     last = stages.images.shape[0] - 1
     apart, speeds, size = 0.0, 0.0, 0.0
     for j in range(stages.start.shape[0]):
@@ -186,13 +193,6 @@ def _rate_seen(stages, least):
 
 
 @jit_bare
-def _leave(state, problem, frame, work):
-    """Give way to the implicit method, which is told how far explicit steps reach for a rate."""
-    state.scalars[REACH] = state.scalars[CURVATURE] * state.scalars[LENGTH]
-    return switch(state, state.scalars[H])
-
-
-@jit_bare
 def _implicit_is_cheaper(state, control):
     """Whether implicit steps seem to pay: tried, at first, after many steps at the limit of stability.
 
@@ -201,6 +201,6 @@ def _implicit_is_cheaper(state, control):
     """
     scalars, stiff = state.scalars, state.counters[STIFF_STEPS]
     if scalars[GROWTH] == 0.0:
-        return stiff >= 10
+        return stiff >= 8
     expected = scalars[PROMISE] + scalars[GROWTH] * scalars[T]
     return stiff >= 2 ** min(state.counters[SWITCHES] // 2, 20) and expected > control.cost_ratio * scalars[LENGTH]

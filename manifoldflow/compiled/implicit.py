@@ -94,9 +94,9 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
                     _dense(state, source, stages, trial, tableau.dense)
                 reason = finish_step(state, trial, problem, work, record, control, t_new, size, tableau.order)
             else:
-                reason = refuse(state, size, tableau.order)
+                reason = refuse(state, h, size, tableau.order)
         else:
-            reason = reject(state, 0.25, NOT_FINITE)
+            reason = reject(state, 0.25 * h, NOT_FINITE)
         fresh = state.counters[ACCEPTED] > accepted
         if reason == RUNNING and fresh and _explicit_is_cheaper(state, control):
             return _give_up(state)

@@ -15,8 +15,8 @@ from .options import jit_bare
     SWITCH,
 ) = range(10)  # fmt: skip
 
-# (lambda h)^order |V| / lambda of a first step, in units of the tolerance: its error estimate is 1e-3 to 1e-1 (explicit)
-# or 0.1 to 0.3 (implicit) on the problems of the benchmarks.
+# (lambda h)^order |V| / lambda of a first step, in units of the tolerance: its error estimate is 1e-3 to 1e-1
+# (explicit) or 0.1 to 0.3 (implicit) on the problems of the benchmarks.
 FIRST_ERROR = 20.0
 
 # Relative rounding of F: of its derivative in the pre-activations, which have some eps of their own sizes.
@@ -224,9 +224,9 @@ def write_record(record, state, W_trial, dense):
 
 
 @jit_bare
-def reject(state, factor, cause):
-    """Shorten the step; the cause is the reason to stop once the next step would not move the clock."""
-    state.scalars[H] *= factor
+def reject(state, h, cause):
+    """Try a step of length h next; the cause is the reason to stop once it would not move the clock."""
+    state.scalars[H] = h
     state.counters[REJECTED] += 1
     return cause if state.scalars[T] + 0.1 * state.scalars[H] == state.scalars[T] else RUNNING
 
@@ -264,9 +264,9 @@ def finish_step(state, trial, problem, work, record, control, t_new, size, order
     F, size_there, landed = land(trial.W, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
     state.counters[FIELD_EVALUATIONS] += 1
     if landed != RUNNING:
-        return reject(state, 0.25, landed)
+        return reject(state, 0.25 * h, landed)
     if state.scalars[SHARPNESS] * (1.0 + max(control.rtol, SHARPNESS_ROUNDING)) < F:
-        return reject(state, 0.25, STEP_UNDERFLOW)
+        return reject(state, 0.25 * h, STEP_UNDERFLOW)
     shortened = h < state.scalars[H]
     state.scalars[H] = max(h * step_factor(size, order), state.scalars[H] if shortened else 0.0)
     reason = accept(state, trial.W, trial.grad, F, size_there, t_new, work, control)
@@ -277,9 +277,9 @@ def finish_step(state, trial, problem, work, record, control, t_new, size, order
 
 
 @jit_bare
-def refuse(state, size, order):
-    """Shorten a step whose error norm is above 1, or not finite; returns the reason."""
-    return reject(state, step_factor(size, order) if np.isfinite(size) else 0.2, STEP_UNDERFLOW)
+def refuse(state, h, size, order):
+    """Shorten a step of length h whose error norm is above 1, or not finite; returns the reason."""
+    return reject(state, h * (step_factor(size, order) if np.isfinite(size) else 0.2), STEP_UNDERFLOW)
 
 
 @jit_bare
