@@ -61,14 +61,15 @@ def sharpness_flow(
         method: "explicit" (Dormand-Prince 8(5,3)), "implicit" (Rodas5P on the block structure, for stiff data such as
             real images) or "auto", which begins explicitly and changes where steps are bounded by stability and the
             implicit method takes less work; `stats` says which steps were taken by which.
-        t_eval: output times; None gives every step. Points between steps are found as by `sol`.
+        t_eval: output times; None gives every step. One that lies alone in a step ends it; several are found as by `sol`.
         events: functions (t, theta) -> float whose sign changes are located. As with SciPy's `solve_ivp`, attributes
             `terminal` (True, or the number of the occurrence that stops the run) and `direction` (a sign) are read.
         gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is rounding,
             20 eps of the Euclidean gradient's normal part: "stationary", or "not_attained" where the point runs away,
             as with saturating units, along which F falls for ever; or once it is 1e5 times as far out as it began.
         max_steps: bound on accepted steps.
-        dense_output: keep what `sol` needs: every step, 1 number a parameter (explicit) or 5 (implicit).
+        dense_output: keep what `sol` needs: every step, 1 number a parameter (explicit) or 5 (implicit). Between
+            implicit steps it is of order 4 and about ten times less exact than they are.
         callback: called with a `FlowProgress` after at most 32 steps; a true result stops the run.
         memory_limit: bytes of steps and dense output to keep. Above it first the polynomials are dropped, then every
             second step; `sol` integrates again from the step before. With dense_output=False and t_eval, only the
@@ -129,7 +130,8 @@ def sharpness_flow(
         "dense_output": content_hash(keep_path), "memory_limit": content_hash(memory_limit),
     })  # fmt: skip
     run = Integration(
-        manifold, W, (sharpness, speed, manifold.distance(work)), t0, control, chosen, manifold.coordinates.orthogonal_part(start),
+        manifold, W, (sharpness, speed, manifold.distance(work)), t0, control, chosen,
+        manifold.coordinates.orthogonal_part(start),
         events=watched, times=times, callback=callback, keep_path=keep_path,
         memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),
         checkpoint=resumed,

@@ -173,10 +173,11 @@ class Trajectory:
         control = self.control._replace(
             t_end=t, keep_dense=False, times=np.empty(0), gradient_tolerance=0.0, rounding=0.0
         )
-        numbers = tuple(map(float, segment.numbers[k]))
+        sharpness, gradient_norm, residual = segment.numbers[k]
         run = Integration(
-            self.manifold, segment.W[k], numbers, float(segment.t[k]), control, "auto", np.zeros(self.manifold.shape)
-        )
+            self.manifold, segment.W[k], (sharpness, gradient_norm, residual), float(segment.t[k]), control, "auto",
+            np.zeros(self.manifold.shape),
+        )  # fmt: skip
         run.integrate()
         return run.state.W, self.numbers_at(run.state.W)
 
