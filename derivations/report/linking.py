@@ -44,7 +44,9 @@ def _linked(content: Spans) -> Spans:
 def _parts(span: Span) -> Spans:
     if isinstance(span, Text):
         return tuple(_named(part) for part in _STATEMENT.split(span.text) if part)
-    name = symbol(span.latex) if isinstance(span, Maths) else None
+    if not isinstance(span, Maths):
+        return (span,)
+    name = symbol(span.latex)
     return (span,) if name is None else (Reference(symbol_anchor(name), (span,)),)
 
 
