@@ -50,7 +50,8 @@ def find_point(unit: UnitFunction, seed: int, spread: float = 1e4) -> Point | No
     """Draw a network and a point at which the unit and its derivatives are finite, or None.
 
     Rounding stays small there: the unit and its derivatives are at most `spread` times its slope, which makes a
-    unit as good as any multiple of it, and the Gram matrix of the Jacobian has no larger condition.
+    unit as good as any multiple of it, the Gram matrix of the Jacobian has no larger condition, and the slopes of
+    different units of an activation are as near each other.
 
     >>> find_point(UnitFunction("log(z)"), 0) is None
     False
@@ -102,6 +103,8 @@ def _usable(unit: UnitFunction, point: Point, spread: float) -> bool:
     """Whether every derivative up to the fourth is finite and moderate, and K well conditioned."""
     first = [slope for slope in slopes(unit, point) if slope is not None]
     if len(first) <= unit.p:
+        return False
+    if unit.p == 0 and not abs(first[0]).min() >= abs(first[0]).max() / spread:  # records divide by the slope
         return False
     largest = spread * max(abs(slope).max() for slope in first)
     orders = (order for order in np.ndindex(*[_ORDER + 1] * (unit.p + 1)) if sum(order) <= _ORDER)

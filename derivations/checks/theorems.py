@@ -111,22 +111,31 @@ def _modulus_trials(
     record: Record, unit: UnitFunction, way: Way, interval: Interval, rng: np.random.Generator
 ) -> list[Trial]:
     """S3: the Hessian along the flow's own velocity, close to the flattest point."""
-    place = _near(unit, way, interval, rng)
-    velocity = place.velocity
-    size = np.sum(velocity**2)
-    left = _rate(place, velocity) / (-2 * size)
-    entries = _region(place, velocity)
-    return [Trial(np.array([left]), np.array([right_value(record, unit, way, entries, ())[()]]), equal=True)]
+    beside = _beside(unit, way, interval, rng)
+
+    def trial(distance: Any) -> Trial:
+        place = beside(distance)
+        velocity = place.velocity
+        left = _rate(place, velocity) / (-2 * np.sum(velocity**2))
+        right = right_value(record, unit, way, _region(place, velocity), ())[()]
+        return Trial(np.array([left]), np.array([right]), equal=True)
+
+    return [clear_of_rounding(way, trial)]
 
 
 def _decay_trials(
     record: Record, unit: UnitFunction, way: Way, interval: Interval, rng: np.random.Generator
 ) -> list[Trial]:
     """S4: the rate of |grad F|^2 along the flow, close to the flattest point."""
-    place = _near(unit, way, interval, rng)
-    velocity = place.velocity
-    right = right_value(record, unit, way, _region(place, velocity), ())[()]
-    return [Trial(np.array([_rate(place, velocity)]), np.array([right]), equal=True)]
+    beside = _beside(unit, way, interval, rng)
+
+    def trial(distance: Any) -> Trial:
+        place = beside(distance)
+        velocity = place.velocity
+        right = right_value(record, unit, way, _region(place, velocity), ())[()]
+        return Trial(np.array([_rate(place, velocity)]), np.array([right]), equal=True)
+
+    return [clear_of_rounding(way, trial)]
 
 
 def _local_trials(
@@ -144,7 +153,7 @@ def _local_trial(record: Record, unit: UnitFunction, way: Way, place: _Place) ->
     entries = _region(place, velocity) | {"F": sharpness, "Fstar": least}
     right = right_value(record, unit, way, entries, ())[()]
     left = np.array([np.sum(velocity**2)])
-    return Trial(left, np.array([right]), equal=True, rounding=lost(way, sharpness, least))
+    return Trial(left, np.array([right]), equal=True, rounding=lost(way, place.space, place.z, sharpness - least))
 
 
 def _distance_trials(

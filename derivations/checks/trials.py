@@ -57,17 +57,24 @@ def clear_of_rounding(way: Way, trial: Callable[[Any], Trial]) -> Trial:
     for factor in _FURTHER:
         distance = way.number(factor * way.nearness)
         found = trial(distance)
-        if found.rounding <= way.slack / 10:
+        if found.rounding <= way.slack / 20:
             break
     further = trial(2 * distance)
     left = found.right * (2 * found.left / found.right - further.left / further.right)
     return replace(found, left=left, rounding=2 * found.rounding + further.rounding)
 
 
-def lost(way: Way, sharpness: Any, least: Any) -> float:
-    """The relative error that rounding leaves in F - F*: at most 1, where nothing else is left of it."""
-    noise = way.rounding * sharpness
-    return float(noise / max(sharpness - least, noise))
+def lost(way: Way, space: Space, z: Array, excess: Any) -> float:
+    """The relative error that rounding leaves in F - F*: at most 1, where nothing else is left of it.
+
+    Rounding of F, and of phi where it is inverted: that moves the flattest point by phi / phi', which changes F by
+    phi'' / phi'. Where phi saturates it is the larger part.
+    """
+    psi = lambda x: space.unit(x, (), space.at.a)  # noqa: E731 (as on paper)
+    slope = space.by_z(psi)
+    moved = np.max(abs(psi(z) * space.by_z(slope)(z) / slope(z) ** 2))
+    noise = way.rounding * (1 + moved) * space.steepness(parameters(space.at.X, z))
+    return float(noise / max(excess, noise))
 
 
 def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

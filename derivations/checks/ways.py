@@ -31,7 +31,8 @@ class Way:
         nearness: Distance to the case of equality at which an inequality is tried.
         slack: The largest deviation from equality there that passes; it is of the order of the nearness.
         rounding: The relative error of F that stays in the difference of two values so near each other.
-        spread: How many times as large as its slope a unit and its derivatives may be, or as small in an inequality.
+        spread: How many times as large as its slope a unit and its derivatives may be.
+        room: In an inequality, how many times as small as phi' may phi'' and phi''' be, and phi as large.
     """
 
     method: Method
@@ -43,6 +44,7 @@ class Way:
     slack: float
     rounding: float
     spread: float
+    room: float
 
     def array(self, values: Array) -> Array:
         """An array of this way's numbers."""
@@ -64,6 +66,7 @@ DIGITS = Way(
     slack=1e-15,
     rounding=1e-80,  # the truncation of a difference, 1e-60, is that of both values; its rounding is 1e-170
     spread=1e6,
+    room=1e6,
 )
 AUTOGRAD = Way(
     "autograd",
@@ -75,4 +78,5 @@ AUTOGRAD = Way(
     slack=5e-4,
     rounding=2e-15,  # ten units in the last place
     spread=1e4,
+    room=1e2,
 )
