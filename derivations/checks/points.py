@@ -65,9 +65,10 @@ def find_point(unit: UnitFunction, seed: int, spread: float = 1e4) -> Point | No
 def slopes(unit: UnitFunction, point: Point) -> list[Array | None]:
     """The first derivatives by z and by each own scalar; None for one that is not finite.
 
-    >>> point = find_point(UnitFunction("3*z"), 0)
-    >>> [float(slope.max()) for slope in slopes(UnitFunction("3*z"), point)]
-    [3.0]
+    >>> unit = UnitFunction("c*z", own=("c",))
+    >>> by_z, by_c = slopes(unit, find_point(unit, 0))
+    >>> by_z.shape, by_c.shape  # units, samples
+    ((2, 2), (2, 2))
     """
     return [derivative_values(unit, tuple(row), point) for row in np.eye(unit.p + 1, dtype=int)]
 
