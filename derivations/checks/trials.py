@@ -23,6 +23,7 @@ Array = Any
 _BISECTIONS = 700
 _POINTS = 20
 _FURTHER = (1, 3, 10, 30, 100)  # times the nearness of the way
+_ROOM = 1e3
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def clear_of_rounding(way: Way, trial: Callable[[Any], Trial]) -> Trial:
         found = trial(distance)
         if found.rounding <= way.slack / 20:
             break
+    if way.slack > _ROOM * way.nearness:  # where digits are many the multiple may be large, and is left in
+        return found
     further = trial(2 * distance)
     left = found.right * (2 * found.left / found.right - further.left / further.right)
     return replace(found, left=left, rounding=2 * found.rounding + further.rounding)
