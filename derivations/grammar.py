@@ -69,9 +69,22 @@ CONSTANTS: MappingProxyType[str, Expr] = MappingProxyType({"pi": sympy.pi, "E": 
 
 KINKED = frozenset(
     ["abs", "Abs", "fabs", "relu", "ReLU", "leaky_relu", "elu", "selu", "max", "Max", "min", "Min"]
-    + ["sign", "Heaviside", "Piecewise", "floor", "ceiling", "clip", "hardtanh"]
+    + ["sign", "Heaviside", "Piecewise", "floor", "ceiling", "clip", "hardtanh", "softsign"]
 )
 """Names that people try and that are not three times differentiable."""
+
+WRITTEN: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "gelu": "z*(1 + erf(z/sqrt(2)))/2",
+        "ln": "log(z)",
+        "logcosh": "log(cosh(z))",
+        "mish": "z*tanh(softplus(z))",
+        "sech": "1/cosh(z)",
+        "silu": "z*sigmoid(z)",
+        "swish": "z*sigmoid(z)",
+    }
+)
+"""Names that people try and that are formulas."""
 
 _LEAVES = (sympy.Integer, Rational, type(sympy.pi), type(sympy.E))
 
@@ -171,12 +184,16 @@ def unknown_function(name: str) -> str:
 
     >>> "three times differentiable" in unknown_function("relu")
     True
+    >>> unknown_function("silu")
+    'silu is no function of the grammar; write z*sigmoid(z) for silu(z)'
     """
     if name in KINKED:
         return (
             f"{name} is not three times differentiable, which the flow needs; "
             "use a smooth function in its place, for example softplus"
         )
+    if name in WRITTEN:
+        return f"{name} is no function of the grammar; write {WRITTEN[name]} for {name}(z)"
     return f"unknown function {name!r}; the functions are {function_names()}"
 
 

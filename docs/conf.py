@@ -22,6 +22,8 @@ extensions = [
     "sphinx.ext.doctest",
     "sphinx.ext.napoleon",
     "pages",
+    "statement_links",
+    "table_labels",
 ]
 exclude_patterns = ["_build", "_ext", "_static", "_style"]  # tables in _static are included by pages
 html_theme = "furo"
@@ -30,7 +32,7 @@ html_math_renderer = "mathml"
 html_static_path = ["_style", str(Path(mathml.__file__).with_name("maths.woff2"))]
 html_css_files = ["formulas.css", "pages.css"]
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3  # links such as page.md#heading are checked
 
 autodoc_member_order = "bysource"

@@ -8,7 +8,7 @@ the flow is still busy at $t = 10^5$.
 """
 
 import numpy as np
-from figures import BLUE, GREEN, GREY, ORANGE, label, new_figure, save, target
+from figures import BLACK, BLUE, GREY, ORANGE, label, new_figure, save, target
 
 import manifoldflow as mf
 
@@ -24,7 +24,7 @@ def figure():
     ends = man.preactivations(mf.flattest_point(man).x)  # n scalar equations
 
     made, (left, right) = new_figure("three samples, 20 neurons", "50 samples, 20 neurons")
-    for digit, colour in ((0, BLUE), (4, GREEN), (9, ORANGE)):
+    for digit, colour in ((0, BLUE), (4, BLACK), (9, ORANGE)):
         i = int(np.argmin(abs(labels - (4 * digit - 18))))
         left.plot(t, Z[:, :, i], color=colour, linewidth=0.7)
         left.plot(2 * t[-1], ends[0, i], "o", color=colour, markersize=4)

@@ -8,7 +8,7 @@ at the last of these times. That of their mean shrinks with the step size to the
 """
 
 import numpy as np
-from figures import BLUE, GREEN, GREY, ORANGE, RED, label, new_figure, save, target
+from figures import BLACK, BLUE, GREY, ORANGE, label, new_figure, save, target
 
 import manifoldflow as mf
 
@@ -34,18 +34,18 @@ def figure():
             n_steps=steps, n_runs=RUNS, rng=1, record_every=steps // 24, record="sharpness",
         )  # fmt: skip
         times, F = 1e3 * run.clock * run.flow_times, run.history["sharpness"][:, 0]
-        left.plot(times, F, "^sv"[k], color=(RED, ORANGE, BLUE)[k], markersize=3)
-        label(left, named(eta), 0.7, 1600 + 250 * k, (RED, ORANGE, BLUE)[k])
+        left.plot(times, F, "^sv"[k], color=(BLACK, ORANGE, BLUE)[k], markersize=3)
+        label(left, named(eta), 0.7, 1600 + 250 * k, (BLACK, ORANGE, BLUE)[k])
         ends = np.array([mf.gradient_flow_limit(man, end) for end in run.theta])  # back on M
         bias.append(np.linalg.norm(ends.mean(axis=0) - sol.theta[-1]))
         scatter.append(np.linalg.norm(ends - ends.mean(axis=0), axis=(1, 2)).mean())
     left.set(xlabel="flow time $t$ / $10^{-3}$", ylabel="sharpness $F$")
 
     right.loglog(STEP_SIZES, bias, "o", color=BLUE)
-    right.loglog(STEP_SIZES, scatter, "s", color=GREEN)
+    right.loglog(STEP_SIZES, scatter, "s", color=ORANGE)
     right.loglog(STEP_SIZES, bias[0] * STEP_SIZES / STEP_SIZES[0], "--", color=BLUE, linewidth=0.8)
     label(right, "mean of the runs\n(dashed: slope 1)", STEP_SIZES[1], bias[1], BLUE, xytext=(-78, 8))
-    label(right, "scatter of a run", STEP_SIZES[1], scatter[1], GREEN, xytext=(-30, 10))
+    label(right, "scatter of a run", STEP_SIZES[1], scatter[1], ORANGE, xytext=(-30, 10))
     right.set(xlabel=r"step size $\eta$", ylabel="distance from the flow")
     right.minorticks_off()
     right.set_xticks(STEP_SIZES, [f"{eta:g}" for eta in STEP_SIZES])

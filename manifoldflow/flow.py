@@ -61,14 +61,15 @@ def sharpness_flow(
         method: "explicit" (Dormand-Prince 8(5,3)), "implicit" (Rodas5P on the block structure, for stiff data such as
             real images) or "auto", which begins explicitly and changes where steps are bounded by stability and the
             implicit method takes less work; `stats` says which steps were taken by which.
-        t_eval: output times; None gives every step. Points between steps are found as by `sol`.
+        t_eval: output times; None gives every step. One that lies alone in a step ends it; others are found by `sol`.
         events: functions (t, theta) -> float whose sign changes are located. As with SciPy's `solve_ivp`, attributes
             `terminal` (True, or the number of the occurrence that stops the run) and `direction` (a sign) are read.
         gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is rounding,
             20 eps of the Euclidean gradient's normal part: "stationary", or "not_attained" where the point runs away,
             as with saturating units, along which F falls for ever; or once it is 1e5 times as far out as it began.
         max_steps: bound on accepted steps.
-        dense_output: keep what `sol` needs: every step, 1 number a parameter (explicit) or 5 (implicit).
+        dense_output: keep what `sol` needs: every step, 1 number a parameter (explicit) or 5 (implicit). Between
+            implicit steps it is of order 4 and about ten times less exact than they are.
         callback: called with a `FlowProgress` after at most 32 steps; a true result stops the run.
         memory_limit: bytes of steps and dense output to keep. Above it first the polynomials are dropped, then every
             second step; `sol` integrates again from the step before. With dense_output=False and t_eval, only the
@@ -110,17 +111,19 @@ def sharpness_flow(
     warn_where_theorems_do_not_apply(manifold, work.z, sharpness)
     if not is_clearly_well_conditioned(work.K):
         warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
-    flat = np.linalg.norm(gradient) <= ROUNDING * work.normal[0]
+    speed = float(np.linalg.norm(gradient))
+    flat = speed <= ROUNDING * work.normal[0]
     if chosen == "explicit" and np.isinf(t1) and gradient_tolerance == 0.0 and not flat:
         raise InputError(
             "method='explicit' cannot follow an infinite span to rounding: its steps stay bounded by stability. "
             "Give gradient_tolerance > 0 or an end of t_span, or use method='implicit'."
         )
+    once = manifold.distinct
     control = stepping.Control(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
-        ROUNDING if np.isinf(t1) else 0.0, manifold.distinct.projection_tolerance(W),
-        positive_integer("max_steps", max_steps), keep_path or times is not None or bool(watched), 0.0,
-        np.empty(0) if times is None or keep_path or watched else times,
+        ROUNDING if np.isinf(t1) else ROUNDING**2, once.projection_tolerance(W),
+        positive_integer("max_steps", max_steps), keep_path or bool(watched), 0.0,
+        np.empty(0) if times is None else times,
     )  # fmt: skip
     resumed = None if checkpoint is None else Checkpoint(checkpoint, "a sharpness flow", {
         **_asked(manifold, start, control), "t_span": content_hash(t0, t1), "t_eval": content_hash(times),
@@ -128,7 +131,8 @@ def sharpness_flow(
         "dense_output": content_hash(keep_path), "memory_limit": content_hash(memory_limit),
     })  # fmt: skip
     run = Integration(
-        manifold.distinct, W, t0, control, chosen, manifold.coordinates.orthogonal_part(start),
+        once, W, (sharpness, speed, once.distance(work)), t0, control, chosen,
+        manifold.coordinates.orthogonal_part(start),
         events=watched, times=times, callback=callback, keep_path=keep_path,
         memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),
         checkpoint=resumed,

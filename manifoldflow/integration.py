@@ -74,6 +74,7 @@ class Integration:
         self,
         manifold: ZeroLossManifold,
         W: Array,
+        numbers: tuple[float, float, float],
         t0: float,
         control: stepping.Control,
         method: str,
@@ -104,8 +105,7 @@ class Integration:
         self.W_events: list[list[Array]] = [[] for _ in self.events]
         self.output = Trajectory(manifold, self.control, memory_limit, dense=keep_path)
         self.sampled: list[tuple[float, Array, Array]] = []  # output times, points and numbers
-        numbers = np.array([self.output.numbers_at(W)])
-        self.output.add(Segment(np.array([t0]), W[None].copy(), numbers, None))
+        self.output.add(Segment(np.array([t0]), W[None].copy(), np.array([numbers]), None))
         self._sample(self.output.segments[0])
         self.checkpoint, self.checkpoint_interval = checkpoint, checkpoint_interval
         if checkpoint is not None:
@@ -118,6 +118,8 @@ class Integration:
         try:
             while self.reason == "running":
                 self._take(self._next_segment())
+                if self.reason == "stationary" and np.isfinite(self.control.t_end) and not self._is_as_flat_as_wanted():
+                    self._take(self._rest())
                 if self.checkpoint is not None and time.monotonic() - written >= self.checkpoint_interval:
                     self.checkpoint.save(snapshot(self))
                     written = time.monotonic()
@@ -173,6 +175,17 @@ class Integration:
             explicit,
         )
 
+    def _rest(self) -> Segment:
+        """The rest of a finite span, in which a point stays whose gradient is what rounding leaves of 0.
+
+        Steps would go on, as long as rounding lets them be.
+        """
+        last, end = self.output.segments[-1], self.control.t_end
+        W, numbers = last.W[-1], last.numbers[-1]
+        self.state.scalars[stepping.T], self.reason = end, "reached_end"
+        still = np.zeros((1, 1, *W.shape))
+        return Segment(np.array([last.t[-1], end]), np.stack([W, W]), np.stack([numbers, numbers]), still)
+
     def _scratch_of(self, method: str) -> tuple[Any, ...]:
         """What a method writes: its record of steps, then its scratch; made when it is first used."""
         if method not in self._scratch:
@@ -202,7 +215,8 @@ class Integration:
         # About 16 MB, so that Ctrl-C, events and callbacks are looked at often.
         shape = self.state.W.shape
         k = min(max(400_000 // max(self.state.W.size, 1), 4), 32 if self.callback else 256)
-        dense = np.empty((k if self.control.keep_dense and degree else 0, degree, *shape))
+        polynomials = degree and (self.control.keep_dense or self.control.times.size)
+        dense = np.empty((k if polynomials else 0, degree, *shape))
         return stepping.Record(np.empty(k), np.empty((k, *shape)), np.empty((k, 3)), dense)
 
     def _take(self, segment: Segment) -> None:
@@ -227,10 +241,12 @@ class Integration:
         if np.isfinite(self.control.t_end) or self.reason == "event":
             return False
         start, end = (float(np.linalg.norm(W)) for W in (self.output.segments[0].W[0], self.state.W))
-        wanted = self.state.scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance
-        at_rounding = self.reason == "stationary" and not wanted
+        at_rounding = self.reason == "stationary" and not self._is_as_flat_as_wanted()
         fallen = self.control.gradient_tolerance == 0.0 and self.output.fall_left() <= EPS
         return (at_rounding or fallen or end > FAR * (1.0 + start)) and self.output.runs_away()
+
+    def _is_as_flat_as_wanted(self) -> bool:
+        return bool(self.state.scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance)
 
     def _progress(self) -> FlowProgress:
         t, (sharpness, gradient_norm, residual) = self.output.span[1], self.output.segments[-1].numbers[-1]

@@ -137,8 +137,7 @@ class ZeroLossManifold:
         """
         if self.coordinates.rank == 0:
             return self
-        R = self.coordinates.R
-        return ZeroLossManifold(FixedCoefficients(self.network.unit, self.a, R), R, self.y)
+        return ZeroLossManifold(FixedCoefficients(self.network.unit, self.a, R := self.coordinates.R), R, self.y)
 
     @property
     def distinct(self) -> ZeroLossManifold:
@@ -227,7 +226,7 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self.workspace()
         F = geometry.sharpness(W, self.problem, work)
-        self._require_on_manifold(self._distance(work))
+        self._require_on_manifold(self.distance(work))
         return float(F)
 
     def gradient(self, theta: ArrayLike) -> Array:
@@ -256,7 +255,7 @@ class ZeroLossManifold:
         W, U = (self.coordinates.reduce(self._vector(name, value)) for name, value in (("theta", theta), ("u", u)))
         work, out = self.workspace(), np.empty_like(W)
         self._require_regular(geometry.hessian_vector_product(W, self.problem, work, U, out))
-        self._require_on_manifold(self._distance(work))
+        self._require_on_manifold(self.distance(work))
         return self.coordinates.expand(out)
 
     @on_distinct_samples
@@ -278,7 +277,7 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self.workspace()
         _, info = geometry.second_derivatives(W, self.problem, work, np.empty_like(W))
-        self._require_on_manifold(self._distance(work))
+        self._require_on_manifold(self.distance(work))
         self._require_regular(info)
         return eigenvalues(diagonalise(self.problem, work), *wanted)
 
@@ -335,7 +334,7 @@ class ZeroLossManifold:
         theta = self._vector(name, value)
         work = self.workspace()
         geometry.output(self.coordinates.reduce(theta), self.problem, work)
-        self._require_on_manifold(self._distance(work))
+        self._require_on_manifold(self.distance(work))
         return theta
 
     @on_distinct_samples
@@ -343,7 +342,7 @@ class ZeroLossManifold:
         """F and its Riemannian gradient (m, r + p) at a point of M, with the workspace that its evaluation leaves."""
         work, out = self.workspace(), np.empty_like(W)
         F, info = geometry.gradient(W, self.problem, work, out)
-        self._require_on_manifold(self._distance(work))
+        self._require_on_manifold(self.distance(work))
         self._require_regular(info)
         return F, out, work
 
@@ -352,7 +351,7 @@ class ZeroLossManifold:
         """Whether the point with coordinates W counts as one of M."""
         work = self.workspace()
         geometry.output(W, self.problem, work)
-        return self._distance(work) <= self._off_manifold
+        return self.distance(work) <= self._off_manifold
 
     def projection_tolerance(self, W: Array | None = None) -> float:
         """Largest |f - y| that counts as converged: rounding of a sum of m terms of size 1 + |y|.
@@ -392,7 +391,8 @@ class ZeroLossManifold:
                 "Move it there first, with nearest_point(theta) or retraction()."
             )
 
-    def _distance(self, work: geometry.Workspace) -> float:
+    def distance(self, work: geometry.Workspace) -> float:
+        """Max |f - y| of the outputs in a workspace."""
         return float(np.abs(work.f - self.y).max(initial=0.0))
 
     def _require_regular(self, info: int) -> None:

@@ -176,9 +176,14 @@ class Trajectory:
         from .integration import Integration
 
         k = int(np.searchsorted(segment.t, t, side="right")) - 1
-        control = self.control._replace(t_end=t, keep_dense=False, gradient_tolerance=0.0, rounding=0.0)
-        start, shape = (segment.W[k], float(segment.t[k])), self.manifold.shape
-        run = Integration(self.manifold, *start, control, "auto", np.zeros(shape))
+        control = self.control._replace(
+            t_end=t, keep_dense=False, times=np.empty(0), gradient_tolerance=0.0, rounding=0.0
+        )
+        sharpness, gradient_norm, residual = segment.numbers[k]
+        run = Integration(
+            self.manifold, segment.W[k], (sharpness, gradient_norm, residual), float(segment.t[k]), control, "auto",
+            np.zeros(self.manifold.shape),
+        )  # fmt: skip
         run.integrate()
         return run.state.W, self.numbers_at(run.state.W)
 

@@ -9,8 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 
 from manifoldflow import cli, errors
+from verification import STATEMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -93,6 +96,12 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 100
 
 
+def table(*rows: list[str]) -> "nodes.table":
+    """A table whose first row is its head."""
+    made = [nodes.row("", *[nodes.entry("", nodes.paragraph("", cell)) for cell in row]) for row in rows]
+    return nodes.table("", nodes.tgroup("", nodes.thead("", made[0]), nodes.tbody("", *made[1:])))
+
+
 @pytest.fixture
 def directives(monkeypatch: pytest.MonkeyPatch):
     """The module of the pages' directives, as Sphinx loads it."""
@@ -110,6 +119,32 @@ def test_a_public_name_without_a_place_is_noticed(directives, monkeypatch: pytes
     directives.warn_of_missing_names(None, SimpleNamespace(get_domain=lambda name: domain))
     assert ("manifoldflow", "label_noise_sgd") in said
     assert ("manifoldflow", "sharpness_flow") not in said
+
+
+def test_every_statement_and_assumption_has_an_anchor_in_the_theory() -> None:
+    text = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
+    anchors = re.findall(r"^\((s\d+)\)=\n### S\d+, ", text, flags=re.MULTILINE)
+    assert anchors == [statement.id.lower() for statement in STATEMENTS]
+    assert re.findall(r"^\[(A\d)\]\{#(a\d)\}$", text, flags=re.MULTILINE) == [(f"A{k}", f"a{k}") for k in (1, 2, 3)]
+
+
+def test_statements_in_running_text_become_links(directives) -> None:
+    links = importlib.import_module("statement_links")
+    made = links.pieces("S1 to S14, and S3r of S99", {"S1": "#s1", "S14": "#s14"}.get)
+    assert [piece.astext() for piece in made] == ["S1", " to ", "S14", ", and S3r of S99"]
+    assert [piece["refuri"] for piece in made[::2]] == ["#s1", "#s14"]
+    assert links.pieces("none", {}.get) == ["none"]
+
+
+def test_cells_of_tables_of_text_carry_the_titles_of_their_columns(directives) -> None:
+    labels = importlib.import_module("table_labels")
+    for longest, classes, said in (("x" * 40, ["cards"], "b\n\n2"), ("x", [], "2")):
+        document = new_document("page")
+        document += table(["a", "b", ""], ["1", "2", longest])
+        labels.label(SimpleNamespace(builder=SimpleNamespace(format="html")), document, "page")
+        (found,) = document.findall(nodes.table)
+        assert found["classes"] == classes
+        assert [entry.astext() for entry in found.findall(nodes.entry)][3:] == ["1", said, longest]
 
 
 def test_the_tree_of_errors_has_every_error(directives) -> None:

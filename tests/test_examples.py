@@ -43,7 +43,7 @@ def svg(figure: Figure) -> str:
 def complaints(figure: Figure) -> list[str]:
     """What a journal would send back: an axis without a name, a legend, a colour that some cannot tell from another."""
     palette = importlib.import_module("figures")
-    known = {c.lower() for c in (palette.BLUE, palette.ORANGE, palette.GREEN, palette.RED, palette.GREY)}
+    known = {getattr(palette, name).lower() for name in ("BLACK", "BLUE", "ORANGE", "GREEN", "RED", "GREY")}
     found = []
     for axes in figure.axes:
         found += ["an axis without a name"] if not axes.get_xlabel() or not axes.get_title() else []

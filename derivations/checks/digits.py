@@ -92,8 +92,9 @@ class DigitSpace(Space):
         return value
 
     def along(self, function: Field, direction: Array) -> Field:
-        """A difference along the direction."""
-        return lambda w: (function(w + STEP * direction) - function(w - STEP * direction)) / (2 * STEP)
+        """A difference along the direction, over a step in the parameters that does not depend on its length."""
+        step = STEP / (abs(direction).max() or 1)
+        return lambda w: (function(w + step * direction) - function(w - step * direction)) / (2 * step)
 
     def by_z(self, function: Field) -> Field:
         """An entrywise difference."""

@@ -11,8 +11,8 @@ from derivations.checks.definitions import DEFINITIONS, Definition
 from derivations.checks.environment import Environment
 from derivations.checks.evaluate import Arithmetic, evaluate
 from derivations.checks.numbers import Sized, sized
-from derivations.checks.points import find_point
-from derivations.checks.result import CheckResult, unchecked, verdict
+from derivations.checks.points import find_point, slopes
+from derivations.checks.result import CheckResult, entries, unchecked, verdict
 from derivations.checks.space import Point, Space
 from derivations.checks.ways import Way
 from derivations.functions import ActivationDerivative, UnitDerivative
@@ -36,17 +36,18 @@ def check_equation(
         way: How the left side is differentiated.
         seed: Seed of the random point.
     """
-    drawn = find_point(unit, seed)
+    drawn = find_point(unit, seed, way.spread)
     if drawn is None:
-        return unchecked(
-            record.name, way.method, way.tolerance, "no random point was found at which the unit is finite"
-        )
+        reason = "no random point was found at which the unit and its derivatives are finite and of like size"
+        return unchecked(record.name, way.method, way.tolerance, reason)
     definition = DEFINITIONS[record.name]
     space = _prepared(way, way.point(drawn), unit, definition)
     left = np.asarray(definition.left(space), dtype=object)
     right = right_side(record, records, space.at, unit, way)
-    detail = f"{left.size} entries at a random point, m = {len(drawn.W)}, n = {len(drawn.X)}, d = {drawn.d}"
-    return verdict(record.name, way.method, deviation(left, right), way.tolerance, detail)
+    detail = f"{entries(left)} at a random point, m = {len(drawn.W)}, n = {len(drawn.X)}, d = {drawn.d}"
+    steepest = max(float(abs(slope).max()) for slope in slopes(unit, drawn) if slope is not None)
+    found = deviation(left, right, max(1.0, steepest**2))
+    return verdict(record.name, way.method, found, way.tolerance, detail)
 
 
 def right_side(record: Record, records: Mapping[str, Record], point: Point, unit: UnitFunction, way: Way) -> Array:
@@ -56,17 +57,17 @@ def right_side(record: Record, records: Mapping[str, Record], point: Point, unit
     return np.asarray(env.right(record, DEFINITIONS[record.name]), dtype=object)
 
 
-def deviation(left: Array, right: Array) -> float:
+def deviation(left: Array, right: Array, usual: float = 1.0) -> float:
     """The largest difference, relative to the largest size of what is added up on the right.
 
-    Where nothing at all stands on the right the difference itself counts: entries are of order one.
+    Where nothing at all stands on the right it is relative to the `usual` size, that of F.
 
     >>> deviation(np.array([1.0], dtype=object), np.array([sized(2.0)], dtype=object))
     0.5
     """
     gap = max(abs(x - sized(y).value) for x, y in zip(left.flat, right.flat, strict=True))
     size = max(sized(y).size for y in right.flat)
-    return float(gap / size if size else gap)
+    return float(gap / (size or usual))
 
 
 def sized_arithmetic(unit: UnitFunction, plain: Arithmetic) -> Arithmetic:

@@ -36,8 +36,6 @@ from derivations.unit import UnitFunction
 Array = Any
 
 _GRID = np.linspace(-6.0, 6.0, 241)
-_SMALLEST = 1e-2
-_LARGEST = 1e4
 
 
 def check_inequality(record: Record, unit: UnitFunction, way: Way, seed: int) -> CheckResult:
@@ -49,9 +47,12 @@ def check_inequality(record: Record, unit: UnitFunction, way: Way, seed: int) ->
         way: How the left side is differentiated.
         seed: Seed of the random points.
     """
-    interval = admissible_interval(unit)
+    interval = admissible_interval(unit, way.spread, way.room)
     if interval is None:
-        reason = "no interval was found on which A1 holds (phi', phi''' > 0) and phi'' keeps its sign"
+        reason = (
+            "no interval was found on which A1 holds (phi', phi''' > 0), phi'' keeps its sign and all of them are of "
+            "like size"
+        )
         return unchecked(record.name, way.method, way.slack, reason)
     trials = _TRIALS[record.name](record, unit, way, interval, np.random.default_rng(seed))
     excess = max(_excess(trial, record.relation) for trial in trials)
@@ -69,13 +70,16 @@ def _excess(trial: Trial, relation: str) -> float:
     return float(worst / size)
 
 
-def admissible_interval(unit: UnitFunction) -> tuple[float, float] | None:
+def admissible_interval(unit: UnitFunction, spread: float = 1e4, room: float = 1e2) -> tuple[float, float] | None:
     """An interval on which phi' and phi''' are positive and phi'' has one sign, or None.
+
+    No derivative is more than `spread` times as large as phi' there, phi not more than `room` times, and phi'' and
+    phi''' not more than `room` times as small.
 
     >>> admissible_interval(UnitFunction("z**2")) is None
     True
     """
-    fits = [_admissible(unit, float(z)) for z in _GRID]
+    fits = [_admissible(unit, float(z), spread, room) for z in _GRID]
     runs, start = [], 0
     for at in range(1, len(fits) + 1):
         if at == len(fits) or fits[at] != fits[start]:
@@ -85,13 +89,14 @@ def admissible_interval(unit: UnitFunction) -> tuple[float, float] | None:
     return (float(_GRID[max(good)[1]]), float(_GRID[max(good)[2]])) if good else None
 
 
-def _admissible(unit: UnitFunction, z: float) -> int:
+def _admissible(unit: UnitFunction, z: float, spread: float, room: float) -> int:
     """The sign of phi'' where A1 holds with room to spare, otherwise nought."""
     found = activation_derivatives(unit, z)
-    if found is None or max(map(abs, found)) > _LARGEST:
+    if found is None or max(map(abs, found)) > spread * found[1]:
         return 0
-    _, slope, bend, third, _ = found
-    return int(np.sign(bend)) if min(slope, third, abs(bend)) > _SMALLEST else 0
+    value, slope, bend, third, _ = found
+    fits = min(third, abs(bend)) > slope / room > 0 and abs(value) <= room * slope
+    return int(np.sign(bend)) if fits else 0
 
 
 def _convexity_trials(
@@ -157,12 +162,12 @@ def _rate_trial(
     a = way.array(np.ones(z.shape) * scale)
     space, weights = on_manifold(way, unit, data, a, z)
     at_rest = parameters(data, 0 * z + flattest(space, z))
-    gradient = space.tangential(space.derivative(space.laplacian(space.loss))(weights), weights)
-    sharpness, least = (space.laplacian(space.loss)(point) for point in (weights, at_rest))
+    gradient = space.tangential(space.derivative(space.steepness)(weights), weights)
+    sharpness, least = (space.steepness(point) for point in (weights, at_rest))
     entries = constants(space, z) | {"F": sharpness, "Fstar": least}
     left = np.array([space.xp.sum(gradient**2)])
     right = np.array([right_value(record, unit, way, entries, ())[()]])
-    return Trial(left, right, equal, lost(way, sharpness, least) if equal else 0.0)
+    return Trial(left, right, equal, lost(way, space, z, sharpness - least) if equal else 0.0)
 
 
 OF_PATHS = frozenset({"entry_time"})

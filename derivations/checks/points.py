@@ -26,8 +26,6 @@ SMALLER = (2, 2, 2)
 """The same for units with scalars of their own, which have more parameters to differentiate by."""
 
 _ORDER = 4
-_LARGEST = 1e4
-_WORST_CONDITION = 1e4
 _DRAWS = 20
 
 
@@ -48,10 +46,12 @@ def float_functions() -> dict[str, Callable[[float], float]]:
 FLOATS = Arithmetic(lambda x: float(x.p) / float(x.q), constant=float, functions=float_functions())
 
 
-def find_point(unit: UnitFunction, seed: int) -> Point | None:
+def find_point(unit: UnitFunction, seed: int, spread: float = 1e4) -> Point | None:
     """Draw a network and a point at which the unit and its derivatives are finite, or None.
 
-    The Gram matrix of the Jacobian is also well conditioned there, so that rounding stays small.
+    Rounding stays small there: the unit and its derivatives are at most `spread` times its slope, which makes a
+    unit as good as any multiple of it, the Gram matrix of the Jacobian has no larger condition, and the slopes of
+    different units of an activation are as near each other.
 
     >>> find_point(UnitFunction("log(z)"), 0) is None
     False
@@ -59,7 +59,18 @@ def find_point(unit: UnitFunction, seed: int) -> Point | None:
     True
     """
     rng = np.random.default_rng(seed)
-    return next((point for point in _candidates(_sizes(unit), unit.p, rng) if _usable(unit, point)), None)
+    return next((point for point in _candidates(_sizes(unit), unit.p, rng) if _usable(unit, point, spread)), None)
+
+
+def slopes(unit: UnitFunction, point: Point) -> list[Array | None]:
+    """The first derivatives by z and by each own scalar; None for one that is not finite.
+
+    >>> unit = UnitFunction("c*z", own=("c",))
+    >>> by_z, by_c = slopes(unit, find_point(unit, 0))
+    >>> by_z.shape, by_c.shape  # units, samples
+    ((2, 2), (2, 2))
+    """
+    return [derivative_values(unit, tuple(row), point) for row in np.eye(unit.p + 1, dtype=int)]
 
 
 def _sizes(unit: UnitFunction) -> tuple[int, int, int]:
@@ -89,16 +100,18 @@ def _draw(sizes: tuple[int, int, int], p: int, rng: np.random.Generator, scale: 
     return Point(data, a, np.concatenate([weights, own], axis=1), rng.normal(size=(m, d + p)), rng.normal(size=n))
 
 
-def _usable(unit: UnitFunction, point: Point) -> bool:
+def _usable(unit: UnitFunction, point: Point, spread: float) -> bool:
     """Whether every derivative up to the fourth is finite and moderate, and K well conditioned."""
-    size = unit.p + 1
-    orders = [order for order in np.ndindex(*[_ORDER + 1] * size) if sum(order) <= _ORDER]
-    values = {order: derivative_values(unit, order, point) for order in orders}
-    if any(array is None or abs(array).max() > _LARGEST for array in values.values()):
+    first = [slope for slope in slopes(unit, point) if slope is not None]
+    if len(first) <= unit.p:
         return False
-    return bool(
-        np.linalg.cond(_gram(point, [values[tuple(row)] for row in np.eye(size, dtype=int)])) < _WORST_CONDITION
-    )
+    if unit.p == 0 and not abs(first[0]).min() >= abs(first[0]).max() / spread:  # records divide by the slope
+        return False
+    largest = spread * max(abs(slope).max() for slope in first)
+    orders = (order for order in np.ndindex(*[_ORDER + 1] * (unit.p + 1)) if sum(order) <= _ORDER)
+    values = (derivative_values(unit, order, point) for order in orders)
+    moderate = all(array is not None and abs(array).max() <= largest for array in values)
+    return bool(moderate and np.linalg.cond(_gram(point, first)) < spread)
 
 
 def derivative_values(unit: UnitFunction, order: tuple[int, ...], point: Point) -> Array | None:

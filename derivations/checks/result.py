@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 Method = Literal["symbolic", "fifty digits", "autograd"]
 
@@ -33,6 +35,16 @@ class CheckResult:
     def checked(self) -> bool:
         """Whether anything was compared."""
         return not math.isnan(self.deviation)
+
+
+def entries(array: Any) -> str:
+    """How many entries an array has, in words.
+
+    >>> entries([[1]]), entries([1, 2])
+    ('1 entry', '2 entries')
+    """
+    count = np.size(array)
+    return "1 entry" if count == 1 else f"{count} entries"
 
 
 def verdict(record: str, method: Method, deviation: float, tolerance: float, detail: str) -> CheckResult:

@@ -21,7 +21,7 @@ from derivations.checks.definitions import DEFINITIONS, Definition
 from derivations.checks.environment import Environment
 from derivations.checks.evaluate import Arithmetic, evaluator
 from derivations.checks.numbers import Degree
-from derivations.checks.result import CheckResult, verdict
+from derivations.checks.result import CheckResult, entries, verdict
 from derivations.checks.space import Field, Point, Space
 from derivations.errors import DerivationError
 from derivations.functions import generic_unit
@@ -178,7 +178,7 @@ def check_symbolic(record: Record, p: int, separable: bool, seed: int) -> CheckR
     wrong = sum(x != 0 for x in _difference(space, left, record, exact).flat)
     bounds = _difference(space, left, record, _Draws(lambda: Degree(1, 0), lambda x: Degree(0, 0)))
     chance = sum(x.top for x in bounds.flat) / RANGE
-    detail = f"{left.size} entries at random integers, exactly; a wrong formula passes with chance < {chance:.0e}"
+    detail = f"{entries(left)} at random integers, exactly; a wrong formula passes with chance < {chance:.0e}"
     return verdict(record.name, "symbolic", float(wrong), 0.0, detail)
 
 

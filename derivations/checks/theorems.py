@@ -44,8 +44,8 @@ class _Place:
 
     @property
     def sharpness(self) -> Any:
-        """F here."""
-        return self.space.laplacian(self.space.loss)(self.weights)
+        """F here, by its formula on the manifold: the trace keeps a residual of rounding, times all of D^2 f."""
+        return self.space.steepness(self.weights)
 
     @property
     def velocity(self) -> Array:
@@ -86,7 +86,7 @@ def _least_trials(
     zeta = flattest(place.space, place.z)
     at_rest = parameters(place.space.at.X, 0 * place.z + zeta)
     right = right_value(record, unit, way, _entries(place) | {"zeta": zeta}, ())[()]
-    left = place.space.laplacian(place.space.loss)(at_rest)
+    left = place.space.steepness(at_rest)
     return [
         Trial(np.array([left]), np.array([right]), equal=True),
         Trial(np.array([max(place.sharpness, right)]), np.array([place.sharpness]), equal=True),
@@ -111,22 +111,31 @@ def _modulus_trials(
     record: Record, unit: UnitFunction, way: Way, interval: Interval, rng: np.random.Generator
 ) -> list[Trial]:
     """S3: the Hessian along the flow's own velocity, close to the flattest point."""
-    place = _near(unit, way, interval, rng)
-    velocity = place.velocity
-    size = np.sum(velocity**2)
-    left = _rate(place, velocity) / (-2 * size)
-    entries = _region(place, velocity)
-    return [Trial(np.array([left]), np.array([right_value(record, unit, way, entries, ())[()]]), equal=True)]
+    beside = _beside(unit, way, interval, rng)
+
+    def trial(distance: Any) -> Trial:
+        place = beside(distance)
+        velocity = place.velocity
+        left = _rate(place, velocity) / (-2 * np.sum(velocity**2))
+        right = right_value(record, unit, way, _region(place, velocity), ())[()]
+        return Trial(np.array([left]), np.array([right]), equal=True)
+
+    return [clear_of_rounding(way, trial)]
 
 
 def _decay_trials(
     record: Record, unit: UnitFunction, way: Way, interval: Interval, rng: np.random.Generator
 ) -> list[Trial]:
     """S4: the rate of |grad F|^2 along the flow, close to the flattest point."""
-    place = _near(unit, way, interval, rng)
-    velocity = place.velocity
-    right = right_value(record, unit, way, _region(place, velocity), ())[()]
-    return [Trial(np.array([_rate(place, velocity)]), np.array([right]), equal=True)]
+    beside = _beside(unit, way, interval, rng)
+
+    def trial(distance: Any) -> Trial:
+        place = beside(distance)
+        velocity = place.velocity
+        right = right_value(record, unit, way, _region(place, velocity), ())[()]
+        return Trial(np.array([_rate(place, velocity)]), np.array([right]), equal=True)
+
+    return [clear_of_rounding(way, trial)]
 
 
 def _local_trials(
@@ -140,11 +149,11 @@ def _local_trials(
 def _local_trial(record: Record, unit: UnitFunction, way: Way, place: _Place) -> Trial:
     velocity = place.velocity
     at_rest = parameters(place.space.at.X, 0 * place.z + flattest(place.space, place.z))
-    sharpness, least = place.sharpness, place.space.laplacian(place.space.loss)(at_rest)
+    sharpness, least = place.sharpness, place.space.steepness(at_rest)
     entries = _region(place, velocity) | {"F": sharpness, "Fstar": least}
     right = right_value(record, unit, way, entries, ())[()]
     left = np.array([np.sum(velocity**2)])
-    return Trial(left, np.array([right]), equal=True, rounding=lost(way, sharpness, least))
+    return Trial(left, np.array([right]), equal=True, rounding=lost(way, place.space, place.z, sharpness - least))
 
 
 def _distance_trials(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ Array = Any
 
 _BISECTIONS = 700
 _POINTS = 20
-_FURTHER = (1, 3, 10, 30)  # times the nearness of the way
+_FURTHER = (1, 3, 10, 30, 100)  # times the nearness of the way
+_ROOM = 1e3
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,34 @@ def beside_rest(
 
 
 def clear_of_rounding(way: Way, trial: Callable[[Any], Trial]) -> Trial:
-    """The trial nearest to the case of equality in which rounding hides little.
+    """The trial nearest to the case of equality in which rounding hides little, continued to that case.
 
-    F - F* is phi''' / phi' times the square of the distance times F, and keeps the errors of F.
+    F - F* is phi''' / phi' times the square of the distance times F, and keeps the errors of F. The quotient of both
+    sides differs from its limit by a multiple of the distance, which a trial at twice the distance takes out.
     """
     for factor in _FURTHER:
-        found = trial(way.number(factor * way.nearness))
-        if found.rounding <= way.slack / 10:
+        distance = way.number(factor * way.nearness)
+        found = trial(distance)
+        if found.rounding <= way.slack / 20:
             break
-    return found
+    if way.slack > _ROOM * way.nearness:  # where digits are many the multiple may be large, and is left in
+        return found
+    further = trial(2 * distance)
+    left = found.right * (2 * found.left / found.right - further.left / further.right)
+    return replace(found, left=left, rounding=2 * found.rounding + further.rounding)
 
 
-def lost(way: Way, sharpness: Any, least: Any) -> float:
-    """The relative error that rounding leaves in F - F*: at most 1, where nothing else is left of it."""
-    noise = way.rounding * sharpness
-    return float(noise / max(sharpness - least, noise))
+def lost(way: Way, space: Space, z: Array, excess: Any) -> float:
+    """The relative error that rounding leaves in F - F*: at most 1, where nothing else is left of it.
+
+    Rounding of F, and of phi where it is inverted: that moves the flattest point by phi / phi', which changes F by
+    phi'' / phi'. Where phi saturates it is the larger part.
+    """
+    psi = lambda x: space.unit(x, (), space.at.a)  # noqa: E731 (as on paper)
+    slope = space.by_z(psi)
+    moved = np.max(abs(psi(z) * space.by_z(slope)(z) / slope(z) ** 2))
+    noise = way.rounding * (1 + moved) * space.steepness(parameters(space.at.X, z))
+    return float(noise / max(excess, noise))
 
 
 def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

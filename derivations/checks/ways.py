@@ -31,6 +31,8 @@ class Way:
         nearness: Distance to the case of equality at which an inequality is tried.
         slack: The largest deviation from equality there that passes; it is of the order of the nearness.
         rounding: The relative error of F that stays in the difference of two values so near each other.
+        spread: How many times as large as its slope a unit and its derivatives may be.
+        room: In an inequality, how many times as small as phi' may phi'' and phi''' be, and phi as large.
     """
 
     method: Method
@@ -41,6 +43,8 @@ class Way:
     nearness: float
     slack: float
     rounding: float
+    spread: float
+    room: float
 
     def array(self, values: Array) -> Array:
         """An array of this way's numbers."""
@@ -60,7 +64,9 @@ DIGITS = Way(
     digits.TOLERANCE,
     nearness=1e-20,
     slack=1e-15,
-    rounding=1e-80,  # two nested differences lose 120 of the 200 digits; their truncation is that of both values
+    rounding=1e-80,  # the truncation of a difference, 1e-60, is that of both values; its rounding is 1e-170
+    spread=1e6,
+    room=1e6,
 )
 AUTOGRAD = Way(
     "autograd",
@@ -71,4 +77,6 @@ AUTOGRAD = Way(
     nearness=1e-5,
     slack=5e-4,
     rounding=2e-15,  # ten units in the last place
+    spread=1e4,
+    room=1e2,
 )

@@ -20,7 +20,7 @@ from derivations.report.document import Block, Formula, Heading, Paragraph, Span
 from derivations.report.layout import relation, width
 from derivations.unit import UnitFunction
 
-_SHORT = 30
+_SHORT, _SHORT_NUMBER = 30, 15
 """Operations; a number that needs more is shown by its digits."""
 
 _COLUMN = 30
@@ -143,7 +143,7 @@ def number_latex(x: Expr) -> str:
     if x.is_Rational:
         return latex(x)
     digits = f"{number(x):.6g}"
-    return rf"\approx {digits}" if x.has(CRootOf) or x.count_ops() > _SHORT else rf"{latex(x)} \approx {digits}"
+    return rf"\approx {digits}" if x.has(CRootOf) or x.count_ops() > _SHORT_NUMBER else rf"{latex(x)} \approx {digits}"
 
 
 _CONSTANTS = (

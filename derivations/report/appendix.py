@@ -108,8 +108,9 @@ def origin_blocks(command: str, versions: Mapping[str, str]) -> Iterator[Block]:
     yield Paragraph(spans(", ".join(f"{name} {version}" for name, version in versions.items()) + "."))
     yield Paragraph(
         spans(
-            "The statements S1 to S9 are those of Gatmiry, Li, Reddi and Jegelka, Simplicity Bias via Global "
+            "S1 to S4 are statements of Gatmiry, Li, Reddi and Jegelka, Simplicity Bias via Global "
             "Convergence of Sharpness Minimization (ICML 2024, arXiv 2410.16401), "
-            "with the constants that the short proofs given here yield; S10 to S13 go beyond that paper."
+            "with the constants that the short proofs given here yield; S5 to S8 are short consequences, and S10 and "
+            "S13 go beyond that paper."
         )
     )

@@ -227,3 +227,12 @@ def symbol_anchor(name: str) -> str:
     'symbol-lambda'
     """
     return "symbol-" + name.rstrip("_").replace("_", "-")
+
+
+def statement_anchor(number: str) -> str:
+    """The anchor of a statement's row in the overview.
+
+    >>> statement_anchor("S13")
+    'statement-s13'
+    """
+    return f"statement-{number.lower()}"

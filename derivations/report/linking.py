@@ -1,4 +1,4 @@
-"""Symbols in running text, linked to their rows of the notation table."""
+"""Symbols in running text, linked to their rows of the notation table, and statements, to theirs of the overview."""
 
 from __future__ import annotations
 
@@ -6,14 +6,27 @@ import re
 from dataclasses import replace
 
 from derivations.notation import NOTATION
-from derivations.report.document import Block, Maths, Paragraph, Reference, Span, Spans, Steps, symbol_anchor
+from derivations.report.document import (
+    Block,
+    Maths,
+    Paragraph,
+    Reference,
+    Span,
+    Spans,
+    Steps,
+    Text,
+    statement_anchor,
+    symbol_anchor,
+)
+from derivations.report.statements import STATEMENTS
 
 _NAMES = {entry.latex: name for name, entry in NOTATION.items()}
+_STATEMENT = re.compile(rf"\b({'|'.join(statement.id for statement in STATEMENTS)})\b")
 _DECORATED = re.compile(r"(?P<symbol>.+?)'*(?:_(?:[a-z]|\{[a-z ]+\}))?")
 
 
 def linked(block: Block) -> Block:
-    """The block with every formula of its text that is a single symbol made a link; others are left as they are.
+    """The block with every statement's number, and every formula that is a single symbol, made a link.
 
     Headings and tables have links of their own, or are what the links lead to.
     """
@@ -25,14 +38,20 @@ def linked(block: Block) -> Block:
 
 
 def _linked(content: Spans) -> Spans:
-    return tuple(_link(span) for span in content)
+    return tuple(part for span in content for part in _parts(span))
 
 
-def _link(span: Span) -> Span:
+def _parts(span: Span) -> Spans:
+    if isinstance(span, Text):
+        return tuple(_named(part) for part in _STATEMENT.split(span.text) if part)
     if not isinstance(span, Maths):
-        return span
+        return (span,)
     name = symbol(span.latex)
-    return span if name is None else Reference(symbol_anchor(name), (span,))
+    return (span,) if name is None else (Reference(symbol_anchor(name), (span,)),)
+
+
+def _named(part: str) -> Span:
+    return Reference(statement_anchor(part), (Text(part),)) if _STATEMENT.fullmatch(part) else Text(part)
 
 
 def symbol(latex: str) -> str | None:

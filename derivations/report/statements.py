@@ -18,7 +18,7 @@ from derivations.report.activation import (
     least_sharpness,
     number_latex,
 )
-from derivations.report.document import Block, Formula, Paragraph, Spans, Table, spans
+from derivations.report.document import Block, Formula, Paragraph, Spans, Table, spans, statement_anchor
 from derivations.unit import UnitFunction
 
 
@@ -61,7 +61,7 @@ def overview(
     """A table of the statements with what the report says of each."""
     header = tuple(map(spans, ("statement", "needs", "for this unit", "formula")))
     rows = tuple(_row(statement, verdict(statement, unit, p, enclosed), records) for statement in STATEMENTS)
-    yield Table(header, rows)
+    yield Table(header, rows, tuple(statement_anchor(statement.id) for statement in STATEMENTS))
 
 
 def _row(statement: Statement, said: str, records: frozenset[str]) -> tuple[Spans, ...]:

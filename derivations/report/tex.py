@@ -30,6 +30,9 @@ Row: TypeAlias = tuple[Spans, ...]
 _LINES = 40
 """Lines of a table on one page: tables that break need a package."""
 
+_WIDTH, _GAP = 480, 12
+"""Points of a line, as `_HEAD` sets it, and between two columns of a table."""
+
 _LETTERS = 100
 """Letters on a line of a table, roughly."""
 
@@ -105,7 +108,7 @@ def _reference(span: Reference) -> str:
 
 
 def _numbered(target: str) -> bool:
-    return not target.startswith("symbol-")
+    return not target.startswith(("symbol-", "statement-"))
 
 
 @singledispatch
@@ -174,7 +177,8 @@ def _length(span: Span) -> float:
 
 
 def _tabular(header: Row, rows: list[Row], every: tuple[Row, ...]) -> str:
-    columns = "".join(rf"p{{{0.92 * share:.2f}\textwidth}}" for share in shares((header, *every)))
+    free = _WIDTH - _GAP * (len(header) - 1)
+    columns = "".join(f"p{{{int(free * share)}pt}}" for share in shares((header, *every)))
     first, *rest = [" & ".join(rf"\raggedright {_spans(cell)}" for cell in row) for row in (header, *rows)]
     lines = [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", first + r" \tabularnewline \hline"]
     lines += [rf"{line} \tabularnewline" for line in rest]

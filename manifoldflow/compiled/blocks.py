@@ -318,5 +318,5 @@ def solve(problem, frame, work, factors, c, b, image):
     add_multiple(b, 1.0, factors.normal)
     copy(image[:, :n], work.z)
     apply_blocks(work.E, work.z, image[:, n:], work.t)
-    gather(work.t, factors.normal)
-    add_multiple(b, -c, factors.normal)
+    gather(-c, work.t, factors.normal)
+    add_multiple(b, 1.0, factors.normal)

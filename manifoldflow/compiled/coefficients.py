@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .elementwise import set_multiple
 from .geometry import apply_jacobian_to_coefficients, copy, factor_gram, subtract_normal, upper_jacobian_gram
 from .lapack import cholesky_solve, gemm
 from .lines import LANES, load, multiply_add, spread, start, store
@@ -58,17 +59,20 @@ def new_stages(k, m, n, p):
 
 
 @jit_bare
-def gather(t, out):
-    """Coefficients (m, n + p) of sum_i A_i^T t_ji from t (1 + p, m, n): own parts are summed over the samples."""
+def gather(factor, t, out):
+    """Coefficients (m, n + p) of factor sum_i A_i^T t_ji, t (1 + p, m, n): own parts are summed over the samples."""
     n = t.shape[2]
+    if t.shape[0] == 1:
+        set_multiple(factor, t[0], out)
+        return
     for j in range(t.shape[1]):
         for i in range(n):
-            out[j, i] = t[0, j, i]
+            out[j, i] = factor * t[0, j, i]
         for q in range(1, t.shape[0]):
             total = 0.0
             for i in range(n):
                 total += t[q, j, i]
-            out[j, n + q - 1] = total
+            out[j, n + q - 1] = factor * total
 
 
 @jit_bare
@@ -89,14 +93,17 @@ def parameters(b, R, out):
 
 @jit_bare
 def field(image, problem, frame, work, omega, refine, out):
-    """Coefficients of -V = grad F + omega J^T K^{-1} (f - y) at the parameters with that image; returns (F, info).
+    """Coefficients of V = -grad F - omega J^T K^{-1} (f - y) at the parameters with that image; returns (F, info).
 
     The second term vanishes on M. Near it, it pulls back the stages of a step, which leave M by the square of the
     step's length; without it long implicit steps are unstable. With `refine` what rounding left of the normal part is
     taken out a second time, for points near stationarity. Leaves z, f, g, alpha, lam and the factor of K in work.
     """
     n = problem.G.shape[0]
-    copy(image[:, :n], work.z)
+    if image.shape[1] == n:
+        set_multiple(1.0, image, work.z)
+    else:
+        copy(image[:, :n], work.z)
     F = second_order_at(problem.unit[SECOND_ORDER])(
         work.z, image[:, n:], problem.s, problem.a, work.f, work.g, work.alpha
     )  # fmt: skip
@@ -114,12 +121,12 @@ def field(image, problem, frame, work, omega, refine, out):
 
 @jit_bare
 def _gather_tangent(problem, frame, work, omega, refine, out):
-    """What work.alpha stands for, as coefficients without idle part; the normal part taken out again on demand."""
+    """Coefficients of minus what work.alpha stands for, without idle part; its normal part is taken out on demand."""
     drop_idle_part(work.alpha[0], frame, work.t[0])
     if refine:
         _level_own_parts(work.alpha)
         _project_again(problem, work, omega)
-    gather(work.alpha, out)
+    gather(-1.0, work.alpha, out)
 
 
 @jit_bare
@@ -194,7 +201,6 @@ def start_stages(W, problem, frame, work, stages, refine):
     copy(work.z, stages.start[:, :n])
     copy(W[:, r:], stages.start[:, n:])
     _gather_tangent(problem, frame, work, 0.0, refine, stages.value)
-    scale(stages.value, -1.0)
 
 
 @jit_bare
@@ -213,7 +219,4 @@ def drop_idle_part(b, frame, scratch):
 def evaluate_stage(stages, k, problem, frame, work, omega, refine):
     """Stage k = V at stages.trial; returns False where it is not finite or J J^T singular."""
     F, info = field(stages.trial, problem, frame, work, omega, refine, stages.coefficients[k])
-    if info != 0 or not np.isfinite(F):
-        return False
-    scale(stages.coefficients[k], -1.0)
-    return True
+    return info == 0 and np.isfinite(F)

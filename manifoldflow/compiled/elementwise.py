@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from .lines import LANES, load_first, multiply_add, spread, start, store_first
+from .lines import LANES, load, load_first, multiply_add, spread, start, store, store_first
 from .options import jit_bare
+
+
+@jit_bare
+def set_multiple(factor, A, out):
+    """out = factor A."""
+    a, o = start(A), start(out)
+    size, at = out.size, 0
+    while at + LANES <= size:
+        store(o, at, factor * load(a, at))
+        at += LANES
+    store_first(o, at, factor * load_first(a, at, size - at), size - at)
 
 
 @jit_bare

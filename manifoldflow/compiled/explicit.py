@@ -16,6 +16,7 @@ from .coefficients import (
     start_stages,
 )
 from .geometry import add_multiple, copy, curvature, gradient, norm
+from .lines import accumulate
 from .options import jit_bare
 from .stepping import (
     ACCEPTED,
@@ -25,9 +26,9 @@ from .stepping import (
     LENGTH,
     NOT_FINITE,
     PROMISE,
+    RATE,
     REACH,
     RUNNING,
-    STABILITY_LIMIT,
     STIFF_STEPS,
     SWITCHES,
     H,
@@ -36,10 +37,20 @@ from .stepping import (
     finish_step,
     initialise,
     land,
+    next_time,
     refuse,
     reject,
     switch,
 )
+
+# Longest step over the largest rate. On the real axis 6.38 is the limit of stability; what is seen of the rate may be a
+# fifth too small.
+STABLE = 5.0
+# From one step to the next: growth where the bound on the largest rate (up to 3 times too large) does not show it to be
+# safe, and how much of a rate that has bounded a step is still believed.
+CAREFUL, BELIEVED = 1.15, 0.97
+# Differences that show the largest rate, relative to the point: of rtol, and of 1, for rounding.
+LEAST_DIFFERENCE, ROUNDING = 1e-4, 1e-13
 
 
 class Explicit(NamedTuple):
@@ -58,26 +69,29 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
     Stages leave the manifold by no more than the method's error, and every accepted point is projected back onto it.
     """
     reason = initialise(state, trial, problem, work, control, tableau.order)
-    fresh = True
+    if reason == RUNNING:
+        _first_stage(state.W, problem, frame, work, stages)
     while reason == RUNNING:
-        if fresh:
-            _first_stage(state.W, problem, frame, work, stages)
-            _look_for_stiffness(state, problem, frame, work)
-            if control.cost_ratio > 0.0 and _implicit_is_cheaper(state, control):
-                state.scalars[REACH] = state.scalars[CURVATURE] * state.scalars[LENGTH]
-                return switch(state, state.scalars[H])
-        h = min(state.scalars[H], control.t_end - state.scalars[T])
+        if control.cost_ratio > 0.0 and _implicit_is_cheaper(state, control):
+            state.scalars[REACH] = state.scalars[CURVATURE] * state.scalars[LENGTH]
+            return switch(state, state.scalars[H])
+        t_new, longest = next_time(state, control, np.inf), state.scalars[H]
+        h = t_new - state.scalars[T]
         accepted = state.counters[ACCEPTED]
         state.counters[FIELD_EVALUATIONS] += tableau.A.shape[0] - 1
         if _trial_point(state.W, problem, frame, work, stages, h, tableau, trial.W):
             size = _error(state, problem, stages, trial, control, h, tableau)
             if size <= 1.0:
-                reason = finish_step(state, trial, problem, work, record, control, h, size, tableau.order)
+                reason = finish_step(state, trial, problem, work, record, control, t_new, size, tableau.order)
             else:
-                reason = refuse(state, size, tableau.order)
+                reason = refuse(state, h, size, tableau.order)
         else:
-            reason = reject(state, 0.25, NOT_FINITE)
-        fresh = state.counters[ACCEPTED] > accepted
+            reason = reject(state, 0.25 * h, NOT_FINITE)
+        if state.counters[ACCEPTED] > accepted:
+            _first_stage(state.W, problem, frame, work, stages)
+            curvature(state.W, problem, work)
+            state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
+            _stay_stable(state, stages, control, longest)
     return reason
 
 
@@ -141,24 +155,41 @@ def _error(state, problem, stages, trial, control, h, tableau):
 
 
 @jit_bare
-def _look_for_stiffness(state, problem, frame, work):
-    """Count the steps that the limit of stability bounds: near it, by a bound on the largest rate, and not growing.
+def _stay_stable(state, stages, control, h):
+    """Keep the next step within the limit of stability, after one of length h unless an output time cut it short.
 
-    LENGTH is the mean of their lengths, of the last foremost. The bound is renewed where it matters. Where several are
-    bounded so, the next is kept from swinging beyond them, which would let errors in stiff directions grow.
+    Bounded by error estimates alone, steps would swing about the limit and leave errors near the tolerance in stiff
+    directions. Counts the steps that are bounded so; LENGTH is the mean of steps, of the last foremost.
     """
     scalars, counters = state.scalars, state.counters
-    near = 0.7 * STABILITY_LIMIT
-    if counters[ACCEPTED] % 8 == 0 or scalars[CURVATURE] == 0.0 or scalars[H] * scalars[CURVATURE] > near:
-        curvature(state.W, problem, work)
-        scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
-    scalars[LENGTH] += 0.2 * (scalars[H] - scalars[LENGTH])
-    if scalars[H] * scalars[CURVATURE] <= near:
-        counters[STIFF_STEPS] = max(0, counters[STIFF_STEPS] - 1)
-    elif scalars[H] < 1.25 * scalars[LENGTH]:
+    seen = _rate_seen(stages, max(LEAST_DIFFERENCE * control.rtol, ROUNDING))
+    scalars[RATE] = max(seen, BELIEVED * scalars[RATE] if h * scalars[RATE] > 0.8 * STABLE else 0.0)
+    growing = scalars[H] > CAREFUL * h and scalars[H] * scalars[CURVATURE] > STABLE
+    if growing:
+        scalars[H] = CAREFUL * h
+    if scalars[H] * scalars[RATE] > STABLE:
+        scalars[H] = STABLE / scalars[RATE]
         counters[STIFF_STEPS] += 1
-        if counters[STIFF_STEPS] >= 3:
-            scalars[H] = min(scalars[H], 1.05 * scalars[LENGTH])
+    elif not growing:
+        counters[STIFF_STEPS] = max(0, counters[STIFF_STEPS] - 1)
+    scalars[LENGTH] += 0.2 * (scalars[H] - scalars[LENGTH])
+
+
+@jit_bare
+def _rate_seen(stages, least):
+    """The largest rate, where it shows: the difference of V at the last stage and at the new point over theirs.
+
+    The two belong to one time, and errors in stiff directions grow in the stage long before they do in the point
+    (Hairer and Wanner II, IV.2). 0 where they lie too close to show anything.
+    """
+    last = stages.images.shape[0] - 1
+    apart, speeds, size = 0.0, 0.0, 0.0
+    for j in range(stages.start.shape[0]):
+        for i in range(stages.start.shape[1]):
+            apart = accumulate(apart, (stages.trial[j, i] - stages.start[j, i]) ** 2)
+            speeds = accumulate(speeds, (stages.images[last, j, i] - stages.images[0, j, i]) ** 2)
+            size = accumulate(size, stages.start[j, i] ** 2)
+    return np.sqrt(speeds / apart) if apart > least * least * size else 0.0
 
 
 @jit_bare
@@ -170,6 +201,6 @@ def _implicit_is_cheaper(state, control):
     """
     scalars, stiff = state.scalars, state.counters[STIFF_STEPS]
     if scalars[GROWTH] == 0.0:
-        return stiff >= 10
+        return stiff >= 8
     expected = scalars[PROMISE] + scalars[GROWTH] * scalars[T]
     return stiff >= 2 ** min(state.counters[SWITCHES] // 2, 20) and expected > control.cost_ratio * scalars[LENGTH]

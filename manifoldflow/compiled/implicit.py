@@ -38,6 +38,8 @@ from .stepping import (
     finish_step,
     initialise,
     land,
+    next_time,
+    outputs_before,
     refuse,
     reject,
     switch,
@@ -76,7 +78,8 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
     while reason == RUNNING:
         if fresh:
             _linearise(state, problem, frame, work, stages, factors)
-        h = min(state.scalars[H], control.t_end - state.scalars[T], LONGEST / max(state.scalars[CURVATURE], TINY))
+        t_new = next_time(state, control, LONGEST / max(state.scalars[CURVATURE], TINY))
+        h = t_new - state.scalars[T]
         accepted = state.counters[ACCEPTED]
         state.counters[FACTORISATIONS] += 1
         omega = _pull(state, h)
@@ -87,13 +90,13 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
             _trial_point(state, source, stages, trial, tableau)
             size = error_norm(trial.error, state.W, trial.W, control)
             if size <= 1.0:
-                if _needs_polynomial(state, control, h):
+                if control.keep_dense or outputs_before(state, control, t_new)[0] > 0:
                     _dense(state, source, stages, trial, tableau.dense)
-                reason = finish_step(state, trial, problem, work, record, control, h, size, tableau.order)
+                reason = finish_step(state, trial, problem, work, record, control, t_new, size, tableau.order)
             else:
-                reason = refuse(state, size, tableau.order)
+                reason = refuse(state, h, size, tableau.order)
         else:
-            reason = reject(state, 0.25, NOT_FINITE)
+            reason = reject(state, 0.25 * h, NOT_FINITE)
         fresh = state.counters[ACCEPTED] > accepted
         if reason == RUNNING and fresh and _explicit_is_cheaper(state, control):
             return _give_up(state)
@@ -201,16 +204,6 @@ def _trial_point(state, source, stages, trial, tableau):
     parameters(stages.combined, to_parameters, trial.W)
     add_multiple(trial.W, 1.0, state.W)
     add_multiple(trial.W, 1.0, trial.error)
-
-
-@jit_bare
-def _needs_polynomial(state, control, h):
-    """Whether the step of length h from the state's time needs its polynomial."""
-    if not control.keep_dense or control.times.shape[0] == 0:
-        return control.keep_dense
-    t = state.scalars[T]
-    k = np.searchsorted(control.times, t)
-    return k < control.times.shape[0] and control.times[k] <= t + h * (1.0 + 1e-12)
 
 
 @jit_bare

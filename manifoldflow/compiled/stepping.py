@@ -15,9 +15,9 @@ from .options import jit_bare
     SWITCH,
 ) = range(10)  # fmt: skip
 
-# Explicit steps of this length over the largest rate are stable (real axis). A bound on it is known, up to 3 times as
-# large.
-STABILITY_LIMIT = 6.1
+# (lambda h)^order |V| / lambda of a first step, in units of the tolerance: its error estimate is 1e-3 to 1e-1
+# (explicit) or 0.1 to 0.3 (implicit) on the problems of the benchmarks.
+FIRST_ERROR = 20.0
 
 # Relative rounding of F: of its derivative in the pre-activations, which have some eps of their own sizes.
 SHARPNESS_ROUNDING = 1e-12
@@ -28,7 +28,7 @@ class Control(NamedTuple):
 
     A point is stationary where |grad F| <= max(gradient_tolerance, rounding |normal part of the Euclidean gradient|).
     `cost_ratio` is that of an implicit step to an explicit one; with 0 the method is never switched. With `keep_dense`
-    implicit steps that contain one of `times`, increasing, have polynomials, or all steps where it is empty.
+    all implicit steps have polynomials, otherwise those that contain several of the output times `times`, increasing.
     """
 
     t_end: float
@@ -65,7 +65,7 @@ class Record(NamedTuple):
 
 
 # Positions in State.scalars and State.counters.
-T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR, CURVATURE, BEGAN, LENGTH, REACH, PROMISE, GROWTH = range(12)
+T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, CURVATURE, BEGAN, LENGTH, REACH, PROMISE, GROWTH, RATE = range(12)
 ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, SWITCHES, RECORDED, SINCE_SWITCH, STIFF_STEPS = range(8)
 
 
@@ -81,22 +81,31 @@ def error_norm(error, W, W_new, control):
 
 
 @jit_bare
-def step_factor(error, damping, order):
+def step_factor(error, order):
     """Factor for the next step after an error estimate of that order."""
     if error == 0.0:
         return 6.0
-    return min(6.0, max(0.2, 0.9 * damping * error ** (-1.0 / order)))
+    return min(6.0, max(0.2, 0.9 * error ** (-1.0 / order)))
 
 
 @jit_bare
-def _damping(state, error, h, order):
-    """What makes the controller a PI controller (Hairer and Wanner II, IV.2): calm near the limit of stability.
+def outputs_before(state, control, t):
+    """Number of output times after the state's time and before t, and the place of the first."""
+    first = np.searchsorted(control.times, state.scalars[T], side="right")
+    return np.searchsorted(control.times, t, side="left") - first, first
 
-    Far below it the damping would only hold back steps that grow with the time.
+
+@jit_bare
+def next_time(state, control, longest):
+    """Where the next step leads: as far as it may, or to the end, or to an output time that is alone on the way.
+
+    That costs half a step on the average, and the output is as exact as the steps are.
     """
-    if h * state.scalars[CURVATURE] < 0.5 * STABILITY_LIMIT:
-        return 1.0
-    return (error * max(state.scalars[LAST_ERROR], 1e-4)) ** (0.3 / order)
+    h = min(state.scalars[H], longest)
+    near_end = control.t_end - state.scalars[T] <= h * (1.0 + 1e-14)
+    t_new = control.t_end if near_end else state.scalars[T] + h
+    count, first = outputs_before(state, control, t_new)
+    return control.times[first] if count == 1 else t_new
 
 
 @jit_bare
@@ -109,7 +118,6 @@ def stationary_level(work, control):
 def initialise(state, trial, problem, work, control, order):
     """Gradient and norms at the state's point, and a first step size if there is none; returns a reason code."""
     if state.scalars[H] <= 0.0:
-        state.scalars[LAST_ERROR] = 1.0
         state.scalars[H] = _first_step(state, trial, problem, work, control, order)
     F, info = gradient(state.W, problem, work, state.grad)
     size = norm(state.grad)
@@ -125,7 +133,12 @@ def initialise(state, trial, problem, work, control, order):
 
 @jit_bare
 def _first_step(state, trial, problem, work, control, order):
-    """A first step from the sizes of V and of its change over a short Euler step (Hairer, Norsett, Wanner I, II.4)."""
+    """A first step from the sizes of V and of its rate of change, seen over a short Euler step.
+
+    V changes to first order at the rate lambda, and its further derivatives are taken to do so at the same: a step of
+    length h then has an error estimate of about (lambda h)^order |V| / lambda over FIRST_ERROR. (With derivatives as
+    in Hairer, Norsett and Wanner I, II.4, that is of V and its first one, two first steps were refused.)
+    """
     rest = control.t_end - state.scalars[T]
     gradient(state.W, problem, work, trial.grad)
     value, speed = error_norm(state.W, state.W, state.W, control), error_norm(trial.grad, state.W, state.W, control)
@@ -137,10 +150,11 @@ def _first_step(state, trial, problem, work, control, order):
     gradient(trial.W, problem, work, trial.scratch)
     state.counters[FIELD_EVALUATIONS] += 2
     add_multiple(trial.scratch, -1.0, trial.grad)
-    change = error_norm(trial.scratch, state.W, state.W, control) / short
-    if not np.isfinite(change):
+    rate = error_norm(trial.scratch, state.W, state.W, control) / (short * speed)
+    if not np.isfinite(rate):
         return 0.01 * short
-    return min(100.0 * short, (0.01 / max(speed, change)) ** (1.0 / order), rest)
+    longest = min(100.0 * short, rest)
+    return min(longest, (FIRST_ERROR * rate / speed) ** (1.0 / order) / rate) if rate > 0.0 else longest
 
 
 @jit_bare
@@ -174,19 +188,18 @@ def land(W_new, grad_new, problem, work, step, tolerance):
 
 
 @jit_bare
-def accept(state, W_new, grad_new, F, size, h, work, control):
+def accept(state, W_new, grad_new, F, size, t_new, work, control):
     """Move the state to the new point; returns the reason to stop, or RUNNING."""
     copy(W_new, state.W)
     copy(grad_new, state.grad)
-    last = control.t_end - state.scalars[T] <= h * (1.0 + 1e-14)
-    state.scalars[T] = control.t_end if last else state.scalars[T] + h
+    state.scalars[T] = t_new
     state.scalars[SHARPNESS], state.scalars[GRADIENT_NORM] = F, norm(grad_new)
     state.scalars[RESIDUAL] = size
     state.counters[ACCEPTED] += 1
     state.counters[SINCE_SWITCH] += 1
     if state.scalars[GRADIENT_NORM] <= stationary_level(work, control):
         return STATIONARY
-    return REACHED_END if last else RUNNING
+    return REACHED_END if t_new == control.t_end else RUNNING
 
 
 @jit_bare
@@ -211,9 +224,9 @@ def write_record(record, state, W_trial, dense):
 
 
 @jit_bare
-def reject(state, factor, cause):
-    """Shorten the step; the cause is the reason to stop once the next step would not move the clock."""
-    state.scalars[H] *= factor
+def reject(state, h, cause):
+    """Try a step of length h next; the cause is the reason to stop once it would not move the clock."""
+    state.scalars[H] = h
     state.counters[REJECTED] += 1
     return cause if state.scalars[T] + 0.1 * state.scalars[H] == state.scalars[T] else RUNNING
 
@@ -237,25 +250,26 @@ def new_trial(W, degree):
 
 
 @jit_bare
-def finish_step(state, trial, problem, work, record, control, h, size, order):
+def finish_step(state, trial, problem, work, record, control, t_new, size, order):
     """Land a trial step of error norm `size` <= 1 on the manifold, accept and record it; returns the reason.
 
     What `gradient` leaves in the workspace is then that of the state's point. A step that would not move the clock is
     no step. One along which F rises by more than rtol F is refused: estimates of the error miss it in long steps over
     stiff directions, where rounding of the linear systems is multiplied.
     """
-    if state.scalars[T] + h == state.scalars[T]:
+    h = t_new - state.scalars[T]
+    if h == 0.0:
         return STEP_UNDERFLOW
     copy(trial.W, trial.error)
     F, size_there, landed = land(trial.W, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
     state.counters[FIELD_EVALUATIONS] += 1
     if landed != RUNNING:
-        return reject(state, 0.25, landed)
+        return reject(state, 0.25 * h, landed)
     if state.scalars[SHARPNESS] * (1.0 + max(control.rtol, SHARPNESS_ROUNDING)) < F:
-        return reject(state, 0.25, STEP_UNDERFLOW)
-    state.scalars[H] = h * step_factor(size, _damping(state, size, h, order), order)
-    state.scalars[LAST_ERROR] = size
-    reason = accept(state, trial.W, trial.grad, F, size_there, h, work, control)
+        return reject(state, 0.25 * h, STEP_UNDERFLOW)
+    shortened = h < state.scalars[H]
+    state.scalars[H] = max(h * step_factor(size, order), state.scalars[H] if shortened else 0.0)
+    reason = accept(state, trial.W, trial.grad, F, size_there, t_new, work, control)
     full = write_record(record, state, trial.error, trial.dense)
     if reason == RUNNING and state.counters[ACCEPTED] >= control.max_steps:
         reason = STEP_LIMIT
@@ -263,9 +277,9 @@ def finish_step(state, trial, problem, work, record, control, h, size, order):
 
 
 @jit_bare
-def refuse(state, size, order):
-    """Shorten a step whose error norm is above 1, or not finite; returns the reason."""
-    return reject(state, step_factor(size, 1.0, order) if np.isfinite(size) else 0.2, STEP_UNDERFLOW)
+def refuse(state, h, size, order):
+    """Shorten a step of length h whose error norm is above 1, or not finite; returns the reason."""
+    return reject(state, h * (step_factor(size, order) if np.isfinite(size) else 0.2), STEP_UNDERFLOW)
 
 
 @jit_bare

@@ -15,12 +15,13 @@ from derivations.checks.automatic import AutogradSpace
 from derivations.checks.certificates import check_certificate
 from derivations.checks.definitions import DEFINITIONS
 from derivations.checks.digits import DigitSpace, exactly
+from derivations.checks.equations import check_equation
 from derivations.checks.inequalities import admissible_interval, check_inequality
 from derivations.checks.numbers import Degree, Sized, sized
 from derivations.checks.points import find_point
 from derivations.checks.result import unchecked, verdict
 from derivations.checks.space import Point, eliminate
-from derivations.checks.ways import AUTOGRAD
+from derivations.checks.ways import AUTOGRAD, DIGITS
 from derivations.functions import ActivationDerivative, UnitDerivative
 
 MIXED = UnitFunction("a*c*(z**3 + z) + b**2*sin(z) + 0.3*a*b", own=("c", "b"))
@@ -238,6 +239,41 @@ def test_rounding_hides_no_case_of_equality(formula):
             assert found.tolerance < 6e-4
 
 
+# A coefficient is neither a refusal nor a way past the checks: both sides scale with it.
+SCALED = ["1000*z + exp(z)", "1000*z**2 + z**3 + z", "1e6*z + z**3", "1e8*(z**3 + z)"]
+
+
+@pytest.mark.parametrize("formula", SCALED)
+def test_equations_are_checked_whatever_the_coefficients(formula):
+    unit = UnitFunction(formula)
+    records = {record.name: record for record in derive(unit).records}
+    record = records["gradient_decay"]
+    for way, seed in ((DIGITS, 3), (AUTOGRAD, 0)):
+        assert check_equation(record, records, unit, way, seed).passed
+        found = check_equation(slightly_large(record), records, unit, way, seed)
+        assert found.checked
+        assert not found.passed
+
+
+@pytest.mark.parametrize(("formula", "way"), [("1000*z + exp(z)", AUTOGRAD), ("1e6*z + z**3", DIGITS)])
+def test_inequalities_are_checked_whatever_the_coefficients(formula, way):
+    unit = UnitFunction(formula)
+    record = derive(unit)["local_pl"]
+    assert check_inequality(record, unit, way, 2).passed
+    for variant in (slightly_large, slightly_small):
+        found = check_inequality(variant(record), unit, way, 2)
+        assert found.checked
+        assert not found.passed
+
+
+@pytest.mark.parametrize("name", ["riemannian_gradient", "riemannian_hessian"])
+def test_a_linear_unit_is_checked_whatever_its_slope(name):
+    """Nothing stands on the right; what autograd leaves on the left is rounding of F."""
+    unit = UnitFunction("1e6*z")
+    results = check(derive(unit)[name], unit)
+    assert all(result.passed and result.checked for result in results)
+
+
 # --- the parts that the checks stand on ---------------------------------------------------------------------------
 
 
@@ -253,6 +289,8 @@ def test_the_operators_know_a_polynomial(space_of):
     assert np.allclose(space.derivative(cubes)(weights).astype(float), [[0.75, 0.1875]], rtol=1e-12)
     assert float(space.laplacian(cubes)(weights)) == pytest.approx(4.5, rel=1e-12)
     assert float(space.along(cubes, direction)(weights)) == pytest.approx(0.5625, rel=1e-12)
+    assert float(space.along(cubes, number(1e40) * direction)(weights)) == pytest.approx(0.5625e40, rel=1e-12)
+    assert float(space.along(cubes, 0 * direction)(weights)) == 0.0
     assert float(space.output(weights)[0]) == pytest.approx(1.0)
     assert float(space.by_z(lambda z: z**3)(ones)[0, 0]) == pytest.approx(3.0, rel=1e-12)
     assert np.allclose(space.tangential(direction, weights).astype(float), [[1.2, -0.6]], rtol=1e-12)

@@ -13,7 +13,7 @@ from sympy import Expr, Rational, Symbol
 
 from derivations import FormulaError, UnitFunction
 from derivations.functions import sigmoid, softplus
-from derivations.grammar import CALLS
+from derivations.grammar import CALLS, WRITTEN
 from derivations.parser import formula_text, parse_formula, rebuild_expression
 
 Z = Symbol("z", real=True)
@@ -277,6 +277,16 @@ def test_the_caret_stands_under_the_place():
         parse_formula("1 + 2*foo(z)", NAMES)
     _, shown, caret = str(caught.value).split("\n")
     assert shown[caret.index("^") :].startswith("foo")
+
+
+def test_what_a_message_says_to_write_is_a_formula():
+    for name, formula in WRITTEN.items():
+        with pytest.raises(FormulaError) as refused:
+            parse_formula(f"{name}(z)", NAMES)
+        assert formula in str(refused.value)
+        assert parse_formula(formula, NAMES).free_symbols == {Z}
+    with pytest.raises(FormulaError, match="the functions are"):
+        parse_formula("nosuch(z)", NAMES)
 
 
 def test_every_listed_function_can_be_called():

@@ -27,7 +27,18 @@ from derivations.report import build, html, machine_readable, markdown, notebook
 from derivations.report.activation import _DEFINED, activation_blocks
 from derivations.report.checks_text import outcome
 from derivations.report.derived import specialised
-from derivations.report.document import Document, Formula, Heading, Listing, Maths, Paragraph, Reference, Table, spans
+from derivations.report.document import (
+    Document,
+    Formula,
+    Heading,
+    Listing,
+    Maths,
+    Paragraph,
+    Reference,
+    Table,
+    Text,
+    spans,
+)
 from derivations.report.layout import MAX_LINES, relation, width
 from derivations.report.mathml import mathml
 from derivations.report.statements import STATEMENTS
@@ -250,6 +261,19 @@ def test_symbols_in_running_text_lead_to_the_notation(name):
 )
 def test_constants_in_closed_form_are_shown(name, said):
     assert said in tex(document(name))
+
+
+def test_statements_in_running_text_lead_to_the_overview():
+    """And no other number does, such as S11, which is about units to which the others do not apply."""
+    made = document("tanh")
+    table = next(block for block in made.blocks if isinstance(block, Table))
+    assert table.anchors == tuple(f"statement-{statement.id.lower()}" for statement in STATEMENTS)
+    said = [span for block in made.blocks if isinstance(block, Paragraph) for span in block.content]
+    links = [span for span in said if isinstance(span, Reference) and span.target.startswith("statement-")]
+    assert {span.content[0].text for span in links} >= {"S3", "S8", "S10", "S13"}
+    assert all(span.target == f"statement-{span.content[0].text.lower()}" for span in links)
+    assert any("S11" in span.text for span in said if isinstance(span, Text))
+    assert r"\ref{statement" not in tex(made)
 
 
 def test_a_refused_constant_stops_the_report(monkeypatch):

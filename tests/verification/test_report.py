@@ -110,6 +110,18 @@ def test_page_says_how_each_assumption_is_known(text: str) -> None:
     assert "Tested on a problem made from the case" in text
 
 
+def test_mentions_of_statements_lead_to_their_sections(text: str, report: VerificationReport) -> None:
+    tested = {verdict.statement for verdict in report.verdicts}
+    for name, section in re.findall(r'<section id="(S\d+)">(.*?)</section>', text, flags=re.DOTALL):
+        spoken = re.sub(r"<(svg|code|h2|h3)\b.*?</\1>", "", section, flags=re.DOTALL)
+        links = set(re.findall(r'<a href="#(S\d+)">', spoken))
+        plain = set(re.findall(r"\bS\d+\b", re.sub(r"<[^>]*>", "", re.sub(r"<a .*?</a>", "", spoken))))
+        assert name not in links
+        assert links <= tested
+        assert plain.isdisjoint(tested - {name})
+    assert '<a href="#S13">S13</a>' in text
+
+
 def test_letters_are_drawn_once() -> None:
     """Sharing the outlines changes no letter: every one that is used is there, and none twice."""
     figure = Figure()

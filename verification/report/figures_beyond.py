@@ -9,6 +9,9 @@ from verification.records import CaseReport
 
 from .axes import BLUE, GREEN, GREY, ORANGE, RED, logarithmic, new_axes
 
+_STYLES = ((BLUE, ORANGE, GREEN, RED), "os^D", ("-", "--", "-.", ":"))
+"""Of schemes, which often agree: every mark is larger than the one that it surrounds."""
+
 
 def levels(case: CaseReport) -> tuple[str, Figure]:
     """Features of the units against k_i / a_j, on the curve of S10."""
@@ -62,16 +65,17 @@ def speeds(case: CaseReport) -> tuple[str, Figure]:
     found = case.series["speeds"]
     figure, axes = new_axes("step size / stable step size", "speed along the flow", "Steps that are not small")
     schemes = list(dict.fromkeys(found["scheme"]))
-    for scheme, colour, marker in zip(schemes, (BLUE, ORANGE, GREEN, RED), "os^D", strict=False):
+    for k, (scheme, colour, marker, line) in enumerate(zip(schemes, *_STYLES, strict=False)):
         rows = [k for k, name in enumerate(found["scheme"]) if name == scheme]
         x, speed, half, predicted = (
             np.array([found[name][k] for k in rows]) for name in ("fraction", "speed", "half_width", "predicted")
         )
-        axes.plot(np.r_[0.0, x], np.r_[1.0, predicted], "--", color=colour, linewidth=1.0, label=f"{scheme}, S14")
-        axes.errorbar(x, speed, half, fmt=marker, color=colour, markersize=4, capsize=2, label=f"{scheme}, SGD")
+        axes.plot(np.r_[0.0, x], np.r_[1.0, predicted], line, color=colour, linewidth=1.0, label=f"{scheme}, S14")
+        axes.errorbar(x, speed, half, fmt=marker, color=colour, fillstyle="none", markersize=4 + 2 * k,
+                      capsize=2, label=f"{scheme}, SGD")  # fmt: skip
     axes.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":", label="leading order")
     axes.legend(fontsize=7.5)
     return (
         "Speed of SGD along the flow on its own clock, extrapolated to no noise, with 99.9 % intervals, and what S14 "
-        "predicts (dashed)."
+        "predicts (lines)."
     ), figure

@@ -12,6 +12,7 @@ from verification.tables import number, positive
 from .document import document, escape, header, plural, table
 from .drawings import drawn
 from .glyphs import with_shared_glyphs
+from .links import linked
 from .sections import badge, section, tally
 
 
@@ -22,7 +23,7 @@ def page(report: VerificationReport, command: str = "") -> str:
     body = [_head(report, command), _glance(report)]
     body += [section(item, formulas[item.id], report.cases) for item in STATEMENTS if item.id in formulas]
     body += [_cases(report.cases), _foot()]
-    return document("manifoldflow: verification", [with_shared_glyphs("\n".join(body))])
+    return document("manifoldflow: verification", [with_shared_glyphs(linked("\n".join(body), formulas))])
 
 
 def _head(report: VerificationReport, command: str) -> str:

@@ -88,4 +88,8 @@ def _check_cells(check: Check) -> str:
         str(check.sample_size),
         f"{number(check.tolerance)}: {escape(check.tolerance_reason)}",
     )
-    return "".join(f'<td class="{kind}">{cell}</td>' if k == 1 else f"<td>{cell}</td>" for k, cell in enumerate(cells))
+    classes = [f' class="{kind}"' if name == "measured" else "" for name in _COLUMNS]
+    return "".join(
+        f'<td{extra} data-label="{name}">{cell}</td>'
+        for name, extra, cell in zip(_COLUMNS, classes, cells, strict=True)
+    )

@@ -57,6 +57,13 @@ footer { margin-top: 3rem; color: var(--soft); font-size: 0.9rem; }
   .summary thead th { font-size: 0.75rem; }
   article { padding: 0.7rem 0.7rem; }
   .plots { grid-template-columns: 1fr; }
+  .checks { min-width: 0; }
+  .checks thead { display: none; }
+  .checks tr { display: grid; grid-template-columns: repeat(4, auto); border-bottom: 1px solid var(--line); padding: 0.4rem 0; }
+  .checks td { border: 0; padding: 0.15rem 0.4rem; }
+  .checks td:first-child, .checks td:last-child { grid-column: 1 / -1; min-width: 0; }
+  .checks td:first-child { font-weight: 600; }
+  .checks td:not(:first-child)::before { content: attr(data-label); display: block; color: var(--soft); font-size: 0.8rem; font-weight: 400; }
   dl.facts { grid-template-columns: 1fr; }
   dl.facts dd { margin-bottom: 0.4rem; }
 }

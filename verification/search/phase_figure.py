@@ -20,7 +20,7 @@ from .phase import Found
 from .picture import dots, picture
 
 _KINDS = {"minimum": "#0072B2", "maximum": "#F0E442", "undecided": "#888888", "none": "#ffffff"}
-_ENDS = {"rank one": "#0072B2", "disagreeing": "#F0E442", "moving": "#E69F00", "none": "#ffffff"}
+_ENDS = {"rank one": "#0072B2", "disagreeing": "#F0E442", "moving": "#D55E00", "none": "#ffffff"}
 _COUNTS = ("#ffffff", "#d9e6f2", "#a6c8e0", "#6fa8cf", "#3a83b8", "#1f5f8f", "#123b5d")
 
 

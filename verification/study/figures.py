@@ -17,6 +17,8 @@ from .order import OrderResult
 from .run import Study
 
 _COLOURS = (BLUE, ORANGE, GREEN, RED)
+_STYLES = ((BLUE, "o", "-", 4), (ORANGE, "s", "-", 4), (GREEN, "^", "-", 4), (RED, "D", "--", 6))
+"""Colour, marker, line and size of a scheme: marks differ too, and the first stays visible under the last."""
 
 
 def figures(study: Study) -> dict[str, tuple[str, str]]:
@@ -70,13 +72,14 @@ def clock_plot(case: str, rows: tuple[ClockRow, ...]) -> Plot:
 def large_plot(case: str, rows: tuple[LargeRow, ...]) -> Plot:
     """Speed against step size."""
     figure, axes = new_axes("share of the stable step size", "speed along the flow", "Steps that are not small")
-    for colour, scheme in zip(_COLOURS, dict.fromkeys(row.scheme for row in rows), strict=False):
+    for style, scheme in zip(_STYLES, dict.fromkeys(row.scheme for row in rows), strict=False):
+        colour, marker, line, size = style
         found = [row for row in rows if row.scheme == scheme]
         x = [row.fraction for row in found]
-        axes.plot([0.0, *x], [1.0, *(row.comparison.predicted for row in found)], color=colour, linewidth=1.0)
+        axes.plot([0.0, *x], [1.0, *(row.comparison.predicted for row in found)], line, color=colour, linewidth=1.0)
         axes.errorbar(x, [row.comparison.estimate.value for row in found],
-                      yerr=[row.comparison.estimate.half_width() for row in found], fmt="o", markersize=4, color=colour,
-                      label=scheme)  # fmt: skip
+                      yerr=[row.comparison.estimate.half_width() for row in found], fmt=marker, markersize=size,
+                      fillstyle="none", color=colour, label=scheme)  # fmt: skip
     axes.axhline(1.0, color=GREY, linestyle=":", label="leading order")
     axes.legend(fontsize=7.5, loc="upper left")
     return "large", f"{case}: measured speed (points; 95 % intervals are smaller) and that of S14 (lines).", figure
