@@ -94,8 +94,9 @@ class Integration:
         self.control = control._replace(cost_ratio=ratio)
         self.method = "explicit" if method == "auto" else method
         self.steps_by_method = {"explicit": 0, "implicit": 0}
-        scalars = np.zeros(12)
+        scalars = np.zeros(14)
         scalars[[stepping.T, stepping.BEGAN]] = t0
+        scalars[stepping.PATIENCE] = 1.0
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(8, np.int64))
         self.tableaus: dict[str, Explicit | Rosenbrock] = {"explicit": dormand_prince(), "implicit": rodas5p()}
         self._scratch: dict[str, tuple[Any, ...]] = {}

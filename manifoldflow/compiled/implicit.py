@@ -22,12 +22,14 @@ from .stepping import (
     ACCEPTED,
     BEGAN,
     CURVATURE,
+    ENTERED,
     FACTORISATIONS,
     FIELD_EVALUATIONS,
     GRADIENT_NORM,
     GROWTH,
     LENGTH,
     NOT_FINITE,
+    PATIENCE,
     PROMISE,
     REACH,
     RUNNING,
@@ -95,8 +97,11 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
         else:
             reason = reject(state, 0.25, NOT_FINITE)
         fresh = state.counters[ACCEPTED] > accepted
+        if fresh:
+            longest = state.scalars[LENGTH] if state.counters[SINCE_SWITCH] > 1 else 0.0
+            state.scalars[LENGTH] = max(longest, h)
         if reason == RUNNING and fresh and _explicit_is_cheaper(state, control):
-            return _give_up(state)
+            return _give_up(state, control)
     return reason
 
 
@@ -149,13 +154,21 @@ def _explicit_is_cheaper(state, control):
 
 
 @jit_bare
-def _give_up(state):
-    """Leave for the explicit method, and what is expected of this one from now on: steps of PROMISE + GROWTH t."""
-    t, h = state.scalars[T], state.scalars[H]
-    state.scalars[GROWTH] = max(state.scalars[GROWTH], h / (t - state.scalars[BEGAN]))
-    state.scalars[PROMISE] = h - state.scalars[GROWTH] * t
-    state.scalars[LENGTH] = 0.5 * state.scalars[REACH] / state.scalars[CURVATURE]
-    return switch(state, state.scalars[LENGTH])
+def _give_up(state, control):
+    """Leave for the explicit method, and what is expected of this one from now on: steps of PROMISE + GROWTH t.
+
+    The patience until the next trial doubles, unless this one paid: explicit steps, as long as they may be now, would
+    have cost more. Then a transient has made the steps short, and when it is over they grow to the longest, LENGTH.
+    """
+    scalars, t = state.scalars, state.scalars[T]
+    explicit = scalars[REACH] / scalars[CURVATURE]
+    paid = t - scalars[ENTERED] > control.cost_ratio * explicit * state.counters[SINCE_SWITCH]
+    seen = scalars[LENGTH] if paid else scalars[H]
+    scalars[GROWTH] = max(scalars[GROWTH], seen / (t - scalars[BEGAN]))
+    scalars[PROMISE] = scalars[H] - scalars[GROWTH] * t
+    scalars[PATIENCE] = 2.0 if paid else 2.0 * scalars[PATIENCE]
+    scalars[LENGTH] = 0.5 * explicit
+    return switch(state, scalars[LENGTH])
 
 
 @jit_bare

@@ -65,7 +65,10 @@ class Record(NamedTuple):
 
 
 # Positions in State.scalars and State.counters.
-T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR, CURVATURE, BEGAN, LENGTH, REACH, PROMISE, GROWTH = range(12)
+(
+    T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR, CURVATURE, BEGAN, ENTERED, LENGTH, REACH, PROMISE, GROWTH,
+    PATIENCE,
+) = range(14)  # fmt: skip
 ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, SWITCHES, RECORDED, SINCE_SWITCH, STIFF_STEPS = range(8)
 
 
@@ -271,7 +274,7 @@ def refuse(state, size, order):
 @jit_bare
 def switch(state, h):
     """Leave the loop for the other method, which begins with step h."""
-    state.scalars[H] = h
+    state.scalars[H], state.scalars[ENTERED] = h, state.scalars[T]
     state.counters[SWITCHES] += 1
     state.counters[SINCE_SWITCH] = 0
     state.counters[STIFF_STEPS] = 0
