@@ -220,13 +220,16 @@ class Integration:
             self.reason = "stopped"
 
     def _is_at_infinity(self) -> bool:
-        """Whether a run without an end is to end because its point runs away: at rounding, or too far out to go on."""
+        """Whether a run without an end is to end because its point runs away: at rounding, or too far out to go on.
+
+        At rounding is the gradient, or the fall of F.
+        """
         if np.isfinite(self.control.t_end) or self.reason == "event":
             return False
         start, end = (float(np.linalg.norm(W)) for W in (self.output.segments[0].W[0], self.state.W))
         wanted = self.state.scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance
         at_rounding = self.reason == "stationary" and not wanted
-        return (at_rounding or end > FAR * (1.0 + start)) and self.output.runs_away()
+        return (at_rounding or end > FAR * (1.0 + start) or not self.output.falls()) and self.output.runs_away()
 
     def _progress(self) -> FlowProgress:
         t, (sharpness, gradient_norm, residual) = self.output.span[1], self.output.segments[-1].numbers[-1]

@@ -48,8 +48,9 @@ from .stepping import (
 # The rate omega at which stages are pulled back to the manifold, over the bound on the largest rate of the flow.
 # Between 1e-3 and 1e-1 the number of steps varies little; with 0, steps on the digits are bounded by an instability.
 PULL = 3e-3
-# Steps of less than this, relative to the point, are stable without it, and it would bring in the rounding of f - y.
-NEGLIGIBLE = 1e-5
+# Steps of less than this, relative to the point, are stable without it, and it would bring in the rounding of f - y;
+# unless they are so long, over the largest rate, that the rounding of a stage's normal part is multiplied without end.
+NEGLIGIBLE, ENDLESS = 1e-5, 1e12
 LONGEST = 1e250  # over the largest rate: entries of the linear systems stay finite
 TINY = 1e-290
 
@@ -139,7 +140,7 @@ def _linearise(state, problem, frame, work, stages, factors):
 def _pull(state, h):
     """The rate at which the stages of a step are pulled back to the manifold."""
     moving = h * state.scalars[GRADIENT_NORM] > NEGLIGIBLE * norm(state.W)
-    return PULL * state.scalars[CURVATURE] if moving else 0.0
+    return PULL * state.scalars[CURVATURE] if moving or h * state.scalars[CURVATURE] > ENDLESS else 0.0
 
 
 @jit_bare
