@@ -122,9 +122,12 @@ class Trajectory:
         return way > STEADY * float(np.linalg.norm(late - early)) and way > RESTING * size
 
     def falls(self) -> bool:
-        """True where F fell over the last tenfold of time, by more than its rounding."""
-        before, now = self._after(0.1)[1][0], self._after(1.0)[1][0]
-        return bool(before - now > 4.0 * EPS * now)
+        """True where F fell over the last tenfold of time by more than its rounding, or the gradient is still no more
+        than the way of the point tells: 4 times as much would be rounding.
+        """
+        (late, before), (end, now) = self._after(0.1), self._after(1.0)
+        told = 0.9 * (self.span[1] - self.span[0]) * now[1]
+        return bool(before[0] - now[0] > 4.0 * EPS * now[0] or told <= 4.0 * np.linalg.norm(end - late))
 
     def _after(self, share: float) -> tuple[Array, Array]:
         """Point and numbers at the last knot within that share of the time so far."""
