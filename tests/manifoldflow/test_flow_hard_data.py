@@ -5,6 +5,7 @@ import pytest
 
 import manifoldflow as mf
 from manifoldflow.integration import cost_ratio
+from manifoldflow.trajectory import Segment, Trajectory
 
 pytestmark = pytest.mark.filterwarnings("ignore::manifoldflow.errors.AssumptionWarning")
 
@@ -56,3 +57,17 @@ def test_a_flow_to_infinity_ends_when_the_sharpness_no_longer_falls(seed):
     assert sol.stats["accepted"] < 600
     fallen = sol.sharpness[np.searchsorted(sol.t, 0.1 * sol.t[-1], side="right") - 1] - sol.sharpness[-1]
     assert fallen < 1e-12 * sol.sharpness[-1]
+
+
+@pytest.mark.parametrize(
+    ("fall", "gradient", "falls"),
+    [(1.0, 1.0, True), (0.0, 1.0, True), (1.0, 100.0, True), (0.0, 100.0, False)],
+)
+def test_f_no_longer_falls_only_where_the_gradient_is_rounding_too(fall, gradient, falls):
+    # A point that moves as log t, whose gradient is that speed or a multiple of it, and F = 1 + fall / t.
+    t = np.geomspace(1.0, 1e8, 400)
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("exp(z)", 2, [1.0, -1.0]), [[1.0]], [1.0])
+    numbers = np.column_stack([1.0 + fall / t, gradient / t, np.zeros(t.size)])
+    path = Trajectory(man, None, np.inf)
+    path.add(Segment(t, np.log(t)[:, None, None], numbers, None))
+    assert path.falls() is falls
