@@ -95,8 +95,9 @@ class Integration:
         self.control = control._replace(cost_ratio=ratio)
         self.method = "explicit" if method == "auto" else method
         self.steps_by_method = {"explicit": 0, "implicit": 0}
-        scalars = np.zeros(12)
+        scalars = np.zeros(14)
         scalars[[stepping.T, stepping.BEGAN]] = t0
+        scalars[stepping.PATIENCE] = 1.0
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(8, np.int64))
         self.tableaus: dict[str, Explicit | Rosenbrock] = {"explicit": dormand_prince(), "implicit": rodas5p()}
         self._scratch: dict[str, tuple[Any, ...]] = {}
@@ -235,15 +236,16 @@ class Integration:
     def _is_at_infinity(self) -> bool:
         """Whether a run without an end is to end because its point runs away: at rounding, or too far out to go on.
 
-        At rounding the gradient may be, or what F still falls by: along a way whose length grows as log t the gradient
-        falls as 1 / t, and F by |grad F|^2 t in all the time that is left.
+        At rounding may be the gradient; or the fall of F, with the gradient or where no more than the rounding of its
+        rounding is left: where a way's length grows as log t, F falls by |grad F|^2 t in all the time to come.
         """
         if np.isfinite(self.control.t_end) or self.reason == "event":
             return False
         start, end = (float(np.linalg.norm(W)) for W in (self.output.segments[0].W[0], self.state.W))
         at_rounding = self.reason == "stationary" and not self._is_as_flat_as_wanted()
-        fallen = self.control.gradient_tolerance == 0.0 and self.output.fall_left() <= EPS
-        return (at_rounding or fallen or end > FAR * (1.0 + start)) and self.output.runs_away()
+        fallen = self.control.gradient_tolerance == 0.0 and self.output.fall_left() <= EPS**2
+        far = end > FAR * (1.0 + start)
+        return (at_rounding or far or fallen or not self.output.falls()) and self.output.runs_away()
 
     def _is_as_flat_as_wanted(self) -> bool:
         return bool(self.state.scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance)

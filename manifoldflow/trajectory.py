@@ -16,13 +16,14 @@ from .errors import InputError
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .tableaus import dormand_prince
+from .trust_region import EPS
 from .validation import Array
 
 # A point runs away where at its last speed it would move by more than MOVING of itself in the time it has taken, for
 # which no curvature above rounding leaves a gradient when it is rounding; and where over the last tenfold of time it
 # moved by more than STEADY of what it moved over the tenfold before: 1 where it grows as log t, more for a power of t,
-# 0.32 and 0.68 next to minima of orders 4 and 8.
-MOVING, STEADY = 1e-3, 0.8
+# 0.32 and 0.68 next to minima of orders 4 and 8. It has come to rest if that was less than RESTING of itself.
+MOVING, STEADY, RESTING = 1e-3, 0.8, 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +114,12 @@ class Trajectory:
 
     def runs_away(self) -> bool:
         """True where the point still moves over each tenfold of time as it did over the one before."""
-        first, last = self.span
-        early, late, end = (self._knot_before(first + share * (last - first)) for share in (0.01, 0.1, 1.0))
-        speed = float(self.segments[-1].numbers[-1, 1])
-        if not (last - first) * speed > MOVING * float(np.linalg.norm(end)):
+        (early, _), (late, _), (end, numbers) = (self._after(share) for share in (0.01, 0.1, 1.0))
+        size = max(float(np.linalg.norm(W)) for W in (self.segments[0].W[0], end))
+        if not (self.span[1] - self.span[0]) * numbers[1] > MOVING * size:
             return False
-        return float(np.linalg.norm(end - late)) > STEADY * float(np.linalg.norm(late - early))
+        way = float(np.linalg.norm(end - late))
+        return way > STEADY * float(np.linalg.norm(late - early)) and way > RESTING * size
 
     def fall_left(self) -> float:
         """|grad F|^2 t / F at the end, of order of the share by which F still falls where the gradient falls as 1/t."""
@@ -126,9 +127,21 @@ class Trajectory:
         F, speed = self.segments[-1].numbers[-1, :2]
         return float(speed) ** 2 * (last - first) / max(float(F), np.finfo(float).tiny)
 
-    def _knot_before(self, t: float) -> Array:
+    def falls(self) -> bool:
+        """True where F fell over the last tenfold of time by more than its rounding, or the gradient is still no more
+        than the way of the point tells: 4 times as much would be rounding.
+        """
+        (late, before), (end, now) = self._after(0.1), self._after(1.0)
+        told = 0.9 * (self.span[1] - self.span[0]) * now[1]
+        return bool(before[0] - now[0] > 4.0 * EPS * now[0] or told <= 4.0 * np.linalg.norm(end - late))
+
+    def _after(self, share: float) -> tuple[Array, Array]:
+        """Point and numbers at the last knot within that share of the time so far."""
+        first, last = self.span
+        t = first + share * (last - first)
         segment = self._segment(t)
-        return segment.W[int(np.searchsorted(segment.t, t, side="right")) - 1]
+        k = int(np.searchsorted(segment.t, t, side="right")) - 1
+        return segment.W[k], segment.numbers[k]
 
     def point(self, segment: Segment, t: float) -> Array:
         """The point of M at a time of a segment."""

@@ -25,12 +25,12 @@ from .stepping import (
     GROWTH,
     LENGTH,
     NOT_FINITE,
+    PATIENCE,
     PROMISE,
     RATE,
     REACH,
     RUNNING,
     STIFF_STEPS,
-    SWITCHES,
     H,
     T,
     error_norm,
@@ -197,10 +197,10 @@ def _implicit_is_cheaper(state, control):
     """Whether implicit steps seem to pay: tried, at first, after many steps at the limit of stability.
 
     When the implicit method gave up, the length of its steps was known. It is taken to grow with the time since then,
-    at the largest rate seen. The patience with steps at the limit doubles each time.
+    at the largest rate seen.
     """
     scalars, stiff = state.scalars, state.counters[STIFF_STEPS]
     if scalars[GROWTH] == 0.0:
         return stiff >= 8
     expected = scalars[PROMISE] + scalars[GROWTH] * scalars[T]
-    return stiff >= 2 ** min(state.counters[SWITCHES] // 2, 20) and expected > control.cost_ratio * scalars[LENGTH]
+    return stiff >= scalars[PATIENCE] and expected > control.cost_ratio * scalars[LENGTH]

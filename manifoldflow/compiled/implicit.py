@@ -22,12 +22,14 @@ from .stepping import (
     ACCEPTED,
     BEGAN,
     CURVATURE,
+    ENTERED,
     FACTORISATIONS,
     FIELD_EVALUATIONS,
     GRADIENT_NORM,
     GROWTH,
     LENGTH,
     NOT_FINITE,
+    PATIENCE,
     PROMISE,
     REACH,
     RUNNING,
@@ -48,8 +50,9 @@ from .stepping import (
 # The rate omega at which stages are pulled back to the manifold, over the bound on the largest rate of the flow.
 # Between 1e-3 and 1e-1 the number of steps varies little; with 0, steps on the digits are bounded by an instability.
 PULL = 3e-3
-# Steps of less than this, relative to the point, are stable without it, and it would bring in the rounding of f - y.
-NEGLIGIBLE = 1e-5
+# Steps of less than this, relative to the point, are stable without it, and it would bring in the rounding of f - y;
+# unless they are so long, over the largest rate, that the rounding of a stage's normal part is multiplied without end.
+NEGLIGIBLE, ENDLESS = 1e-5, 1e12
 LONGEST = 1e250  # over the largest rate: entries of the linear systems stay finite
 TINY = 1e-290
 
@@ -98,8 +101,11 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
         else:
             reason = reject(state, 0.25 * h, NOT_FINITE)
         fresh = state.counters[ACCEPTED] > accepted
+        if fresh:
+            longest = state.scalars[LENGTH] if state.counters[SINCE_SWITCH] > 1 else 0.0
+            state.scalars[LENGTH] = max(longest, h)
         if reason == RUNNING and fresh and _explicit_is_cheaper(state, control):
-            return _give_up(state)
+            return _give_up(state, control)
     return reason
 
 
@@ -137,7 +143,7 @@ def _linearise(state, problem, frame, work, stages, factors):
 def _pull(state, h):
     """The rate at which the stages of a step are pulled back to the manifold."""
     moving = h * state.scalars[GRADIENT_NORM] > NEGLIGIBLE * norm(state.W)
-    return PULL * state.scalars[CURVATURE] if moving else 0.0
+    return PULL * state.scalars[CURVATURE] if moving or h * state.scalars[CURVATURE] > ENDLESS else 0.0
 
 
 @jit_bare
@@ -152,13 +158,21 @@ def _explicit_is_cheaper(state, control):
 
 
 @jit_bare
-def _give_up(state):
-    """Leave for the explicit method, and what is expected of this one from now on: steps of PROMISE + GROWTH t."""
-    t, h = state.scalars[T], state.scalars[H]
-    state.scalars[GROWTH] = max(state.scalars[GROWTH], h / (t - state.scalars[BEGAN]))
-    state.scalars[PROMISE] = h - state.scalars[GROWTH] * t
-    state.scalars[LENGTH] = 0.5 * state.scalars[REACH] / state.scalars[CURVATURE]
-    return switch(state, state.scalars[LENGTH])
+def _give_up(state, control):
+    """Leave for the explicit method, and what is expected of this one from now on: steps of PROMISE + GROWTH t.
+
+    The patience until the next trial doubles, unless this one paid: explicit steps, as long as they may be now, would
+    have cost more. Then a transient has made the steps short, and when it is over they grow to the longest, LENGTH.
+    """
+    scalars, t = state.scalars, state.scalars[T]
+    explicit = scalars[REACH] / scalars[CURVATURE]
+    paid = t - scalars[ENTERED] > control.cost_ratio * explicit * state.counters[SINCE_SWITCH]
+    seen = scalars[LENGTH] if paid else scalars[H]
+    scalars[GROWTH] = max(scalars[GROWTH], seen / (t - scalars[BEGAN]))
+    scalars[PROMISE] = scalars[H] - scalars[GROWTH] * t
+    scalars[PATIENCE] = 2.0 if paid else 2.0 * scalars[PATIENCE]
+    scalars[LENGTH] = 0.5 * explicit
+    return switch(state, scalars[LENGTH])
 
 
 @jit_bare

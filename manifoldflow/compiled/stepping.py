@@ -19,6 +19,9 @@ from .options import jit_bare
 # (explicit) or 0.1 to 0.3 (implicit) on the problems of the benchmarks.
 FIRST_ERROR = 20.0
 
+# A point that moves by less than this, relative to itself, stays where it is.
+REST = 1e-14
+
 # Relative rounding of F: of its derivative in the pre-activations, which have some eps of their own sizes.
 SHARPNESS_ROUNDING = 1e-12
 
@@ -65,7 +68,9 @@ class Record(NamedTuple):
 
 
 # Positions in State.scalars and State.counters.
-T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, CURVATURE, BEGAN, LENGTH, REACH, PROMISE, GROWTH, RATE = range(12)
+(
+    T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, CURVATURE, BEGAN, ENTERED, LENGTH, REACH, PROMISE, GROWTH, PATIENCE, RATE,
+) = range(14)  # fmt: skip
 ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, SWITCHES, RECORDED, SINCE_SWITCH, STIFF_STEPS = range(8)
 
 
@@ -190,6 +195,7 @@ def land(W_new, grad_new, problem, work, step, tolerance):
 @jit_bare
 def accept(state, W_new, grad_new, F, size, t_new, work, control):
     """Move the state to the new point; returns the reason to stop, or RUNNING."""
+    at_rest = control.rounding > 0.0 and _is_at_rest(state.W, W_new, (t_new - state.scalars[T]) * norm(grad_new))
     copy(W_new, state.W)
     copy(grad_new, state.grad)
     state.scalars[T] = t_new
@@ -197,9 +203,26 @@ def accept(state, W_new, grad_new, F, size, t_new, work, control):
     state.scalars[RESIDUAL] = size
     state.counters[ACCEPTED] += 1
     state.counters[SINCE_SWITCH] += 1
-    if state.scalars[GRADIENT_NORM] <= stationary_level(work, control):
+    if at_rest or state.scalars[GRADIENT_NORM] <= stationary_level(work, control):
         return STATIONARY
     return REACHED_END if t_new == control.t_end else RUNNING
+
+
+@jit_bare
+def _is_at_rest(W, W_new, way):
+    """Whether an implicit step went nowhere, although at the gradient's rate its `way` is longer than the point.
+
+    Along a direction of curvature e it goes by the gradient over e at least: the point is then within REST of the end,
+    and the gradient is what its rounding leaves, times the largest curvature.
+    """
+    size = norm(W_new)
+    if not way > size:
+        return False
+    total = 0.0
+    for j in range(W.shape[0]):
+        for k in range(W.shape[1]):
+            total = accumulate(total, (W_new[j, k] - W[j, k]) ** 2)
+    return np.sqrt(total) <= REST * size
 
 
 @jit_bare
@@ -285,7 +308,7 @@ def refuse(state, h, size, order):
 @jit_bare
 def switch(state, h):
     """Leave the loop for the other method, which begins with step h."""
-    state.scalars[H] = h
+    state.scalars[H], state.scalars[ENTERED] = h, state.scalars[T]
     state.counters[SWITCHES] += 1
     state.counters[SINCE_SWITCH] = 0
     state.counters[STIFF_STEPS] = 0

@@ -78,7 +78,8 @@ def _follow(manifold: ZeroLossManifold, W: Array, tolerance: float) -> Array:
         while True:
             end, error = _extrapolated(linear, W, step)
             share = error / tolerance
-            factor = _GROWTH if share == 0.0 else 0.8 * share ** (-1.0 / _COLUMNS)  # a NaN shortens the step
+            factor = _GROWTH if share == 0.0 else 0.8 * share ** (-1.0 / _COLUMNS)
+            # An estimate that is not a number comes from a step that was far too long.
             taken, step = step, step * float(np.clip(np.nan_to_num(factor), 0.1, _GROWTH))
             if share <= 1.0:
                 W = end

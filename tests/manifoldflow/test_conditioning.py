@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import manifoldflow as mf
-from manifoldflow.conditioning import condition_number, is_clearly_well_conditioned
+from manifoldflow.conditioning import condition_number, is_clearly_well_conditioned, warn_where_ill_conditioned
 from manifoldflow.errors import (
     AssumptionWarning,
     GeometryError,
@@ -178,3 +178,8 @@ def test_a_condition_that_the_pivots_do_not_show_is_seen():
     assert np.ptp(np.log10(np.diag(U) ** 2)) < 7.5
     assert condition_number(U.T @ U) > 1e12
     assert not is_clearly_well_conditioned(U)
+
+
+def test_a_singular_j_is_warned_about_with_no_digits_left():
+    with pytest.warns(IllConditionedWarning, match="condition inf at theta, so multipliers keep about 0 digits"):
+        warn_where_ill_conditioned(np.inf, stacklevel=1)

@@ -94,7 +94,7 @@ def test_a_refused_step_to_an_output_time_is_shortened(gaussian):
     man, theta = gaussian
     W = man.coordinates.reduce(theta)
     control = stepping.Control(1.0, 1e-6, 1e-8, 0.0, 0.0, 1e-12, 10, False, 0.0, np.array([1e-3]))
-    scalars = np.zeros(12)
+    scalars = np.zeros(14)
     scalars[stepping.H] = 0.5
     state = stepping.State(scalars, W, np.empty_like(W), np.zeros(8, np.int64))
     t_new = stepping.next_time(state, control, np.inf)
