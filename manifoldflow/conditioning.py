@@ -45,7 +45,7 @@ def warn_where_ill_conditioned(condition: float, stacklevel: int) -> None:
     if condition > ILL:
         warnings.warn(
             f"J J^T has condition {condition:.1e} at theta, so multipliers keep about "
-            f"{max(0, int(16 - np.log10(condition)))} digits. The computation goes on. Remove samples that almost "
+            f"{int(max(0.0, 16.0 - np.log10(condition)))} digits. The computation goes on. Remove samples that almost "
             "repeat others, or add units.",
             IllConditionedWarning,
             stacklevel=stacklevel,

@@ -19,6 +19,7 @@ from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .solution import FlowSolution
 from .trust_region import ROUNDING
+from .turning import can_turn, problem_at
 from .validation import Array, instance, one_of, positive_integer, positive_number, real_array
 
 __all__ = ["FlowSolution", "sharpness_flow"]
@@ -106,9 +107,10 @@ def sharpness_flow(
     times, watched = _output_times(t_eval, t0, t1), event_list(events)
     chosen = one_of("method", method, METHODS)
     W = manifold.coordinates.reduce(start)
-    sharpness, gradient, work = manifold.gradient_at(W)
+    turns = can_turn(manifold)
+    sharpness, gradient, work = manifold.gradient_at(W, problem_at(manifold, W if turns else None))
     warn_where_theorems_do_not_apply(manifold, work.z, sharpness)
-    if not is_clearly_well_conditioned(work.K):
+    if not turns and not is_clearly_well_conditioned(work.K):
         warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
     flat = np.linalg.norm(gradient) <= ROUNDING * work.normal[0]
     if chosen == "explicit" and np.isinf(t1) and gradient_tolerance == 0.0 and not flat:
@@ -120,7 +122,7 @@ def sharpness_flow(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
         ROUNDING if np.isinf(t1) else 0.0, manifold.projection_tolerance(W),
         positive_integer("max_steps", max_steps), keep_path or times is not None or bool(watched), 0.0,
-        np.empty(0) if times is None or keep_path or watched else times,
+        np.empty(0) if times is None or keep_path or watched else times, 0,
     )  # fmt: skip
     resumed = None if checkpoint is None else Checkpoint(checkpoint, "a sharpness flow", {
         **_asked(manifold, start, control), "t_span": content_hash(t0, t1), "t_eval": content_hash(times),

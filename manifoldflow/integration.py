@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,16 @@ from .compiled.implicit import Rosenbrock, implicit_advance
 from .conditioning import SINGULAR
 from .events import Event, crossings, end_of_run
 from .immutable import lock
-from .interpolation import GAP, is_at_lower_bound
+from .interpolation import GAP, lower_bound
 from .manifold import ZeroLossManifold
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
 from .trajectory import Segment, Trajectory
 from .trust_region import FAR
+from .turning import TURN_EVERY, can_turn, problem_at, residuals
 from .validation import Array
+
+LIMIT = 1e-12  # distance of F from its lower bound, relative to F, at which a flow without an end has reached its limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +94,8 @@ class Integration:
         self.manifold, self.orthogonal, self.callback = manifold, orthogonal, callback
         self.events, self.times, self.keep_path = events or [], times, keep_path
         self.work, self.frame = manifold.workspace(), manifold.coordinates.frame
-        ratio = cost_ratio(manifold) if method == "auto" else 0.0
-        self.control = control._replace(cost_ratio=ratio)
+        ratio, self._turns = cost_ratio(manifold) if method == "auto" else 0.0, can_turn(manifold)
+        self.control = control._replace(cost_ratio=ratio, stop_every=TURN_EVERY if self._turns else 0)
         self.method = "explicit" if method == "auto" else method
         self.steps_by_method = {"explicit": 0, "implicit": 0}
         scalars = np.zeros(12)
@@ -99,6 +103,8 @@ class Integration:
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(8, np.int64))
         self.tableaus: dict[str, Explicit | Rosenbrock] = {"explicit": dormand_prince(), "implicit": rodas5p()}
         self._scratch: dict[str, tuple[Any, ...]] = {}
+        self.turned_at, self.problem = None, manifold.problem
+        self._turn()
         self.reason = "running"
         self.t_events: list[list[float]] = [[] for _ in self.events]
         self.W_events: list[list[Array]] = [[] for _ in self.events]
@@ -152,6 +158,17 @@ class Integration:
             del times[count:], points[count:]
         self.output.segments, self.output.stride, self.output.dense = kept
 
+    def _turn(self) -> bool:
+        """Turn the samples for the point that is reached, where that can be done; False if they are turned for it."""
+        if not self._turns or (self.turned_at is not None and np.array_equal(self.turned_at, self.state.W)):
+            return False
+        self.turn_to(self.state.W.copy())
+        return True
+
+    def turn_to(self, W: Array | None) -> None:
+        """Go on with the samples turned for W."""
+        self.turned_at, self.problem = W, problem_at(self.manifold, W)
+
     def _next_segment(self) -> Segment:
         """Run the compiled loop until its record is full, the method changes, or it has a reason to stop."""
         explicit, (record, *scratch) = self.method == "explicit", self._scratch_of(self.method)
@@ -159,19 +176,23 @@ class Integration:
         self.state.counters[stepping.RECORDED] = 0
         advance = explicit_advance if explicit else implicit_advance
         code = advance(
-            self.state, self.manifold.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
+            self.state, self.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
             *scratch,
         )  # fmt: skip
         k = int(self.state.counters[stepping.RECORDED])
         self.steps_by_method[self.method] += k
-        self._continue_after(REASONS[int(code)][0])
-        return Segment(
+        if self.turned_at is not None:
+            record.numbers[:k, 2] = residuals(self.manifold, record.W[:k])
+        segment = Segment(
             np.concatenate([before.t[-1:], record.t[:k]]),
             np.concatenate([before.W[-1:], record.W[:k]]),
             np.concatenate([before.numbers[-1:], record.numbers[:k]]),
             record.dense[:k].copy() if record.dense.size else None,
             explicit,
+            self.turned_at,
         )
+        self._continue_after(REASONS[int(code)][0])
+        return segment
 
     def _scratch_of(self, method: str) -> tuple[Any, ...]:
         """What a method writes: its record of steps, then its scratch; made when it is first used."""
@@ -194,9 +215,19 @@ class Integration:
             self.method = "implicit" if self.method == "explicit" else "explicit"
         if name == "not_finite" and self.manifold.condition(self.lift(self.state.W)) > SINGULAR:
             name = "singular"  # seen by a stage of the step, which knows only that no finite number came
-        if name == "singular" and self._is_at_limit():
-            name = "limit"
+        due = name == "buffer_full" and self._turns and self.state.counters[stepping.ACCEPTED] % TURN_EVERY == 0
+        if name == "singular" or due:
+            name = self._turn_or_end(name)
         self.reason = "running" if name in ("buffer_full", "switch") else name
+
+    def _turn_or_end(self, name: str) -> str:
+        """Where J J^T may be singular: the limit of the flow, the samples turned once more, or the end."""
+        singular = name == "singular" or self.manifold.condition(self.lift(self.state.W)) > SINGULAR
+        if singular and np.isinf(self.control.t_end) and self._is_at_limit(LIMIT):
+            return "limit"
+        if self._turn():
+            return "buffer_full"
+        return "limit" if name == "singular" and self._is_at_limit(max(self.control.rtol, GAP)) else name
 
     def _new_record(self, degree: int) -> stepping.Record:
         # About 16 MB, so that Ctrl-C, events and callbacks are looked at often.
@@ -267,6 +298,7 @@ class Integration:
             np.concatenate([segment.numbers[:keep], [self.output.numbers_at(W)]]),
             dense,
             segment.explicit,
+            segment.turned_at,
         )
 
     def _sample(self, segment: Segment) -> None:
@@ -277,10 +309,14 @@ class Integration:
         times = self.times[first : int(np.searchsorted(self.times, segment.t[-1], side="right"))]
         self.sampled.extend(zip(times.tolist(), *self.output.outputs(segment, times), strict=True))
 
-    def _is_at_limit(self) -> bool:
-        """Where M ends: is F the least that there is, to the tolerance asked for?"""
+    def _is_at_limit(self, share: float) -> bool:
+        """Where M ends: is F the least that there is, to that share of itself?"""
         F = float(self.state.scalars[stepping.SHARPNESS])
-        return is_at_lower_bound(self.manifold, F, max(self.control.rtol, GAP))
+        return bool(F - self._lower_bound <= share * F)
+
+    @cached_property
+    def _lower_bound(self) -> float:
+        return lower_bound(self.manifold)
 
     def lift(self, W: Array) -> Array:
         """Full parameters of a reduced point."""
@@ -332,11 +368,13 @@ def snapshot(run: Integration) -> dict[str, Array]:
         "sampled.W": np.array([entry[1] for entry in run.sampled]).reshape(-1, *run.state.W.shape),
         "sampled.numbers": np.array([entry[2] for entry in run.sampled]).reshape(-1, 3),
     }  # fmt: skip
+    if run.turned_at is not None:
+        arrays["turned_at"] = run.turned_at
     for number, (times, points) in enumerate(zip(run.t_events, run.W_events, strict=True)):
         arrays[f"event{number}.t"] = np.array(times)
         arrays[f"event{number}.W"] = np.array(points).reshape(-1, *run.state.W.shape)
     for number, segment in enumerate(run.output.segments):
-        for name in ("t", "W", "numbers", "dense"):
+        for name in ("t", "W", "numbers", "dense", "turned_at"):
             if getattr(segment, name) is not None:
                 arrays[f"segment{number}.{name}"] = getattr(segment, name)
         arrays[f"segment{number}.explicit"] = np.array(segment.explicit)
@@ -347,6 +385,7 @@ def put_back(run: Integration, arrays: Arrays) -> None:
     """Continue a run where `snapshot` saw it."""
     run.state.scalars[:], run.state.W[:], run.state.counters[:] = arrays["scalars"], arrays["W"], arrays["counters"]
     run.reason, run.method = str(arrays["reason"]), str(arrays["method"])
+    run.turn_to(arrays.get("turned_at"))
     if run.state.counters[stepping.ACCEPTED] >= run.control.max_steps:
         run.reason = "step_limit"
     run.steps_by_method = dict(zip(run.steps_by_method, map(int, arrays["steps"]), strict=True))
@@ -361,6 +400,7 @@ def put_back(run: Integration, arrays: Arrays) -> None:
         Segment(
             arrays[f"segment{number}.t"], arrays[f"segment{number}.W"], arrays[f"segment{number}.numbers"],
             arrays.get(f"segment{number}.dense"), bool(arrays[f"segment{number}.explicit"]),
+            arrays.get(f"segment{number}.turned_at"),
         )
         for number in range(count)
     ]

@@ -305,11 +305,16 @@ class ZeroLossManifold:
         self._require_on_manifold(self._distance(work))
         return theta
 
-    def gradient_at(self, W: Array) -> tuple[float, Array, geometry.Workspace]:
-        """F and its Riemannian gradient (m, r + p) at a point of M, with the workspace that its evaluation leaves."""
-        work, out = self.workspace(), np.empty_like(W)
-        F, info = geometry.gradient(W, self.problem, work, out)
-        self._require_on_manifold(self._distance(work))
+    def gradient_at(
+        self, W: Array, problem: geometry.Problem | None = None
+    ) -> tuple[float, Array, geometry.Workspace]:
+        """F and its Riemannian gradient (m, r + p) at a point of M, with the workspace that its evaluation leaves.
+
+        `problem`: the same with its samples turned, see `turning`.
+        """
+        work, out, problem = self.workspace(), np.empty_like(W), problem or self.problem
+        F, info = geometry.gradient(W, problem, work, out)
+        self._require_on_manifold(float(np.abs(work.f - problem.y).max(initial=0.0)))
         self._require_regular(info)
         return F, out, work
 

@@ -28,7 +28,8 @@ class Control(NamedTuple):
 
     A point is stationary where |grad F| <= max(gradient_tolerance, rounding |normal part of the Euclidean gradient|).
     `cost_ratio` is that of an implicit step to an explicit one; with 0 the method is never switched. With `keep_dense`
-    implicit steps that contain one of `times`, increasing, have polynomials, or all steps where it is empty.
+    implicit steps that contain one of `times`, increasing, have polynomials, or all steps where it is empty. The loop
+    returns, as with a full record, whenever a multiple of `stop_every` steps has been accepted (0: never).
     """
 
     t_end: float
@@ -41,6 +42,7 @@ class Control(NamedTuple):
     keep_dense: bool
     cost_ratio: float
     times: np.ndarray
+    stop_every: int
 
 
 class State(NamedTuple):
@@ -259,6 +261,8 @@ def finish_step(state, trial, problem, work, record, control, h, size, order):
     full = write_record(record, state, trial.error, trial.dense)
     if reason == RUNNING and state.counters[ACCEPTED] >= control.max_steps:
         reason = STEP_LIMIT
+    if control.stop_every > 0 and state.counters[ACCEPTED] % control.stop_every == 0:
+        full = BUFFER_FULL
     return reason if reason != RUNNING else full
 
 
