@@ -122,7 +122,7 @@ def sharpness_flow(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
         ROUNDING if np.isinf(t1) else 0.0, manifold.projection_tolerance(W),
         positive_integer("max_steps", max_steps), keep_path or times is not None or bool(watched), 0.0,
-        np.empty(0) if times is None or keep_path or watched else times, 0,
+        np.empty(0) if times is None or keep_path or watched else times, 0, 0.0,
     )  # fmt: skip
     resumed = None if checkpoint is None else Checkpoint(checkpoint, "a sharpness flow", {
         **_asked(manifold, start, control), "t_span": content_hash(t0, t1), "t_eval": content_hash(times),

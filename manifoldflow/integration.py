@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .checkpoint import Arrays, Checkpoint
+from .checkpoint import Checkpoint
 from .compiled import stepping
 from .compiled.blocks import new_factors
 from .compiled.coefficients import new_stages
@@ -21,14 +21,16 @@ from .events import Event, crossings, end_of_run
 from .immutable import lock
 from .interpolation import GAP, lower_bound
 from .manifold import ZeroLossManifold
+from .snapshots import put_back, snapshot
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
 from .trajectory import Segment, Trajectory
-from .trust_region import FAR
-from .turning import TURN_EVERY, can_turn, problem_at, residuals
+from .trust_region import EPS, FAR
+from .turning import FLOOR, TURN_EVERY, Turning, residuals
 from .validation import Array
 
 LIMIT = 1e-12  # distance of F from its lower bound, relative to F, at which a flow without an end has reached its limit
+LEFT = 1e-4  # share of |W| to which the way out of a saddle grows before steps are as long as errors allow again
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,17 +96,17 @@ class Integration:
         self.manifold, self.orthogonal, self.callback = manifold, orthogonal, callback
         self.events, self.times, self.keep_path = events or [], times, keep_path
         self.work, self.frame = manifold.workspace(), manifold.coordinates.frame
-        ratio, self._turns = cost_ratio(manifold) if method == "auto" else 0.0, can_turn(manifold)
-        self.control = control._replace(cost_ratio=ratio, stop_every=TURN_EVERY if self._turns else 0)
+        ratio, self.turning = cost_ratio(manifold) if method == "auto" else 0.0, Turning(manifold, W)
+        self.control = control._replace(cost_ratio=ratio)
+        if self.turning.possible:
+            self.control = self.control._replace(stop_every=TURN_EVERY, floor=FLOOR)
         self.method = "explicit" if method == "auto" else method
         self.steps_by_method = {"explicit": 0, "implicit": 0}
-        scalars = np.zeros(12)
+        scalars = np.zeros(stepping.N_SCALARS)
         scalars[[stepping.T, stepping.BEGAN]] = t0
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(8, np.int64))
         self.tableaus: dict[str, Explicit | Rosenbrock] = {"explicit": dormand_prince(), "implicit": rodas5p()}
         self._scratch: dict[str, tuple[Any, ...]] = {}
-        self.turned_at, self.problem = None, manifold.problem
-        self._turn()
         self.reason = "running"
         self.t_events: list[list[float]] = [[] for _ in self.events]
         self.W_events: list[list[Array]] = [[] for _ in self.events]
@@ -158,17 +160,6 @@ class Integration:
             del times[count:], points[count:]
         self.output.segments, self.output.stride, self.output.dense = kept
 
-    def _turn(self) -> bool:
-        """Turn the samples for the point that is reached, where that can be done; False if they are turned for it."""
-        if not self._turns or (self.turned_at is not None and np.array_equal(self.turned_at, self.state.W)):
-            return False
-        self.turn_to(self.state.W.copy())
-        return True
-
-    def turn_to(self, W: Array | None) -> None:
-        """Go on with the samples turned for W."""
-        self.turned_at, self.problem = W, problem_at(self.manifold, W)
-
     def _next_segment(self) -> Segment:
         """Run the compiled loop until its record is full, the method changes, or it has a reason to stop."""
         explicit, (record, *scratch) = self.method == "explicit", self._scratch_of(self.method)
@@ -176,12 +167,12 @@ class Integration:
         self.state.counters[stepping.RECORDED] = 0
         advance = explicit_advance if explicit else implicit_advance
         code = advance(
-            self.state, self.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
+            self.state, self.turning.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
             *scratch,
         )  # fmt: skip
         k = int(self.state.counters[stepping.RECORDED])
         self.steps_by_method[self.method] += k
-        if self.turned_at is not None:
+        if self.turning.possible:
             record.numbers[:k, 2] = residuals(self.manifold, record.W[:k])
         segment = Segment(
             np.concatenate([before.t[-1:], record.t[:k]]),
@@ -189,7 +180,7 @@ class Integration:
             np.concatenate([before.numbers[-1:], record.numbers[:k]]),
             record.dense[:k].copy() if record.dense.size else None,
             explicit,
-            self.turned_at,
+            self.turning.at,
         )
         self._continue_after(REASONS[int(code)][0])
         return segment
@@ -215,19 +206,36 @@ class Integration:
             self.method = "implicit" if self.method == "explicit" else "explicit"
         if name == "not_finite" and self.manifold.condition(self.lift(self.state.W)) > SINGULAR:
             name = "singular"  # seen by a stage of the step, which knows only that no finite number came
-        due = name == "buffer_full" and self._turns and self.state.counters[stepping.ACCEPTED] % TURN_EVERY == 0
-        if name == "singular" or due:
+        if self.turning.possible:
             name = self._turn_or_end(name)
+        if name == "singular" and self._is_at_limit(max(self.control.rtol, GAP)):
+            name = "limit"
         self.reason = "running" if name in ("buffer_full", "switch") else name
 
     def _turn_or_end(self, name: str) -> str:
-        """Where J J^T may be singular: the limit of the flow, the samples turned once more, or the end."""
-        singular = name == "singular" or self.manifold.condition(self.lift(self.state.W)) > SINGULAR
-        if singular and np.isinf(self.control.t_end) and self._is_at_limit(LIMIT):
+        """At the limit of the flow the end; elsewhere the samples are turned once more; saddles are left."""
+        state, endless = self.state, np.isinf(self.control.t_end)
+        due = name == "buffer_full" and state.counters[stepping.ACCEPTED] % TURN_EVERY == 0
+        if name == "stationary" and endless or due and state.scalars[stepping.LEAVING] > 0.0:
+            name = self._leave_saddle(name)
+        if not due and name != "singular":
+            return name
+        singular = name == "singular" or self.manifold.condition(self.lift(state.W)) > SINGULAR
+        if endless and (singular or self._has_vanished) and self._is_at_limit(LIMIT):
             return "limit"
-        if self._turn():
-            return "buffer_full"
-        return "limit" if name == "singular" and self._is_at_limit(max(self.control.rtol, GAP)) else name
+        return name if name == "saddle" or not self.turning.turn_at(state.W) else "buffer_full"
+
+    def _leave_saddle(self, name: str) -> str:
+        """Where the gradient is rounding, and the parameters with which the way down begins too: let them grow."""
+        scalars = self.state.scalars
+        self.turning.turn_at(self.state.W)
+        rate, size = self.turning.way_out(self.state.W)
+        wanted = scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance
+        if wanted or rate == 0.0 or size > LEFT or self._is_at_limit(LIMIT):
+            rate = size = 0.0
+        stuck = rate > 0.0 and not size > scalars[stepping.WAY_OUT]
+        scalars[[stepping.LEAVING, stepping.WAY_OUT]] = rate, size
+        return "saddle" if stuck else "buffer_full" if rate > 0.0 else name
 
     def _new_record(self, degree: int) -> stepping.Record:
         # About 16 MB, so that Ctrl-C, events and callbacks are looked at often.
@@ -310,9 +318,14 @@ class Integration:
         self.sampled.extend(zip(times.tolist(), *self.output.outputs(segment, times), strict=True))
 
     def _is_at_limit(self, share: float) -> bool:
-        """Where M ends: is F the least that there is, to that share of itself?"""
+        """Where M ends: is F the least that there is, to that share of itself, or nothing but rounding?"""
         F = float(self.state.scalars[stepping.SHARPNESS])
-        return bool(F - self._lower_bound <= share * F)
+        return self._has_vanished or bool(F - self._lower_bound <= share * F)
+
+    @property
+    def _has_vanished(self) -> bool:
+        """Whether F has fallen to rounding of its rounding at the start, as labels of 0 let it."""
+        return bool(self.state.scalars[stepping.SHARPNESS] <= EPS**2 * self.output.segments[0].numbers[0, 0])
 
     @cached_property
     def _lower_bound(self) -> float:
@@ -351,56 +364,3 @@ class Integration:
             ("last_step", float(self.state.scalars[stepping.H])),
             ("record_stride", self.output.stride),
         )
-
-
-def snapshot(run: Integration) -> dict[str, Array]:
-    """Everything that changes while a run advances, as named arrays.
-
-    An interruption and the step limit are not kept: a run that goes on from here is under way.
-    """
-    unfinished = run.reason in ("interrupted", "stopped", "step_limit")
-    arrays = {
-        "scalars": run.state.scalars, "W": run.state.W, "counters": run.state.counters,
-        "reason": np.array("running" if unfinished else run.reason),
-        "method": np.array(run.method), "steps": np.array(list(run.steps_by_method.values())),
-        "stride": np.array(run.output.stride), "dense": np.array(run.output.dense),
-        "sampled.t": np.array([entry[0] for entry in run.sampled]),
-        "sampled.W": np.array([entry[1] for entry in run.sampled]).reshape(-1, *run.state.W.shape),
-        "sampled.numbers": np.array([entry[2] for entry in run.sampled]).reshape(-1, 3),
-    }  # fmt: skip
-    if run.turned_at is not None:
-        arrays["turned_at"] = run.turned_at
-    for number, (times, points) in enumerate(zip(run.t_events, run.W_events, strict=True)):
-        arrays[f"event{number}.t"] = np.array(times)
-        arrays[f"event{number}.W"] = np.array(points).reshape(-1, *run.state.W.shape)
-    for number, segment in enumerate(run.output.segments):
-        for name in ("t", "W", "numbers", "dense", "turned_at"):
-            if getattr(segment, name) is not None:
-                arrays[f"segment{number}.{name}"] = getattr(segment, name)
-        arrays[f"segment{number}.explicit"] = np.array(segment.explicit)
-    return arrays
-
-
-def put_back(run: Integration, arrays: Arrays) -> None:
-    """Continue a run where `snapshot` saw it."""
-    run.state.scalars[:], run.state.W[:], run.state.counters[:] = arrays["scalars"], arrays["W"], arrays["counters"]
-    run.reason, run.method = str(arrays["reason"]), str(arrays["method"])
-    run.turn_to(arrays.get("turned_at"))
-    if run.state.counters[stepping.ACCEPTED] >= run.control.max_steps:
-        run.reason = "step_limit"
-    run.steps_by_method = dict(zip(run.steps_by_method, map(int, arrays["steps"]), strict=True))
-    run.output.stride, run.output.dense = int(arrays["stride"]), bool(arrays["dense"])
-    sampled = arrays["sampled.t"].tolist(), arrays["sampled.W"], arrays["sampled.numbers"]
-    run.sampled = list(zip(*sampled, strict=True))
-    for number in range(len(run.events)):
-        run.t_events[number] = arrays[f"event{number}.t"].tolist()
-        run.W_events[number] = list(arrays[f"event{number}.W"])
-    count = sum(name.startswith("segment") and name.endswith(".t") for name in arrays)
-    run.output.segments = [
-        Segment(
-            arrays[f"segment{number}.t"], arrays[f"segment{number}.W"], arrays[f"segment{number}.numbers"],
-            arrays.get(f"segment{number}.dense"), bool(arrays[f"segment{number}.explicit"]),
-            arrays.get(f"segment{number}.turned_at"),
-        )
-        for number in range(count)
-    ]

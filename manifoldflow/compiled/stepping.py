@@ -29,7 +29,8 @@ class Control(NamedTuple):
     A point is stationary where |grad F| <= max(gradient_tolerance, rounding |normal part of the Euclidean gradient|).
     `cost_ratio` is that of an implicit step to an explicit one; with 0 the method is never switched. With `keep_dense`
     implicit steps that contain one of `times`, increasing, have polynomials, or all steps where it is empty. The loop
-    returns, as with a full record, whenever a multiple of `stop_every` steps has been accepted (0: never).
+    returns, as with a full record, whenever a multiple of `stop_every` steps has been accepted (0: never). A parameter
+    that is not 0 stays at least `floor` in size.
     """
 
     t_end: float
@@ -43,6 +44,7 @@ class Control(NamedTuple):
     cost_ratio: float
     times: np.ndarray
     stop_every: int
+    floor: float
 
 
 class State(NamedTuple):
@@ -67,7 +69,10 @@ class Record(NamedTuple):
 
 
 # Positions in State.scalars and State.counters.
-T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR, CURVATURE, BEGAN, LENGTH, REACH, PROMISE, GROWTH = range(12)
+(
+    T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, LAST_ERROR, CURVATURE, BEGAN, LENGTH, REACH, PROMISE, GROWTH, LEAVING,
+    WAY_OUT, N_SCALARS,
+) = range(15)  # fmt: skip
 ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, SWITCHES, RECORDED, SINCE_SWITCH, STIFF_STEPS = range(8)
 
 
@@ -102,9 +107,13 @@ def _damping(state, error, h, order):
 
 
 @jit_bare
-def stationary_level(work, control):
-    """Gradient norm at which the point last evaluated counts as stationary."""
-    return max(control.gradient_tolerance, control.rounding * work.normal[0])
+def stationary_level(state, work, control):
+    """Gradient norm at which the point last evaluated counts as stationary; rounding does not while a saddle is left.
+
+    LEAVING is the rate at which the way out of it grows, or 0.
+    """
+    rounding = control.rounding if state.scalars[LEAVING] == 0.0 else 0.0
+    return max(control.gradient_tolerance, rounding * work.normal[0])
 
 
 @jit_bare
@@ -120,7 +129,7 @@ def initialise(state, trial, problem, work, control, order):
         return SINGULAR
     if not np.isfinite(size):
         return NOT_FINITE
-    if size <= stationary_level(work, control):
+    if size <= stationary_level(state, work, control):
         return STATIONARY
     return RUNNING
 
@@ -186,7 +195,7 @@ def accept(state, W_new, grad_new, F, size, h, work, control):
     state.scalars[RESIDUAL] = size
     state.counters[ACCEPTED] += 1
     state.counters[SINCE_SWITCH] += 1
-    if state.scalars[GRADIENT_NORM] <= stationary_level(work, control):
+    if state.scalars[GRADIENT_NORM] <= stationary_level(state, work, control):
         return STATIONARY
     return REACHED_END if last else RUNNING
 
@@ -248,6 +257,8 @@ def finish_step(state, trial, problem, work, record, control, h, size, order):
     """
     if state.scalars[T] + h == state.scalars[T]:
         return STEP_UNDERFLOW
+    if control.floor > 0.0:
+        _keep_from_zero(state.W, trial.W, control.floor)
     copy(trial.W, trial.error)
     F, size_there, landed = land(trial.W, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
     state.counters[FIELD_EVALUATIONS] += 1
@@ -264,6 +275,15 @@ def finish_step(state, trial, problem, work, record, control, h, size, order):
     if control.stop_every > 0 and state.counters[ACCEPTED] % control.stop_every == 0:
         full = BUFFER_FULL
     return reason if reason != RUNNING else full
+
+
+@jit_bare
+def _keep_from_zero(W, W_new, floor):
+    """Let no entry vanish, and so be invariant, that did not before the step."""
+    for j in range(W.shape[0]):
+        for k in range(W.shape[1]):
+            if abs(W_new[j, k]) < floor and W[j, k] != 0.0:
+                W_new[j, k] = np.copysign(floor, W[j, k])
 
 
 @jit_bare
