@@ -215,13 +215,15 @@ class Integration:
     def _turn_or_end(self, name: str) -> str:
         """At the limit of the flow the end; elsewhere the samples are turned once more; saddles are left."""
         state, endless = self.state, np.isinf(self.control.t_end)
+        if endless and self._has_vanished:
+            return "limit"
         due = name == "buffer_full" and state.counters[stepping.ACCEPTED] % TURN_EVERY == 0
-        if name == "stationary" and endless or due and state.scalars[stepping.LEAVING] > 0.0:
+        if (name == "stationary" and endless) or (due and state.scalars[stepping.LEAVING] > 0.0):
             name = self._leave_saddle(name)
         if not due and name != "singular":
             return name
         singular = name == "singular" or self.manifold.condition(self.lift(state.W)) > SINGULAR
-        if endless and (singular or self._has_vanished) and self._is_at_limit(LIMIT):
+        if endless and singular and self._is_at_limit(LIMIT):
             return "limit"
         return name if name == "saddle" or not self.turning.turn_at(state.W) else "buffer_full"
 
@@ -318,9 +320,9 @@ class Integration:
         self.sampled.extend(zip(times.tolist(), *self.output.outputs(segment, times), strict=True))
 
     def _is_at_limit(self, share: float) -> bool:
-        """Where M ends: is F the least that there is, to that share of itself, or nothing but rounding?"""
+        """Where M ends: is F the least that there is, to that share of itself?"""
         F = float(self.state.scalars[stepping.SHARPNESS])
-        return self._has_vanished or bool(F - self._lower_bound <= share * F)
+        return bool(F - self._lower_bound <= share * F)
 
     @property
     def _has_vanished(self) -> bool:

@@ -28,8 +28,8 @@ _AT_INFINITY = (
     "the one before. There is no flattest point to end at; give an end of t_span, or gradient_tolerance > 0."
 )
 _SADDLE = (
-    "Stationary, but not a minimum: F falls along units whose parameters are zero to float64, so that the flow cannot "
-    "show it. `flattest_point` knows the flattest point; or scale the features alike."
+    "The gradient is rounding, but F falls along units that have nearly died out, and they do not grow: a saddle that "
+    "the flow comes too near to. `flattest_point` knows the flattest point; or give the features like scales."
 )
 # Reason codes, in the order of the compiled integrators' constants; each text says what to do.
 REASONS = (

@@ -75,7 +75,7 @@ class Turning:
 
     def turn_at(self, W: Array) -> bool:
         """Turn the samples for W; False if they are turned for it."""
-        if np.array_equal(self.at, W):
+        if self.at is not None and np.array_equal(self.at, W):
             return False
         self.set_to(W.copy())
         return True
@@ -83,17 +83,17 @@ class Turning:
     def way_out(self, W: Array) -> tuple[float, float]:
         """The largest rate at which small parameters grow away from a stationary W, and how large they are, over |W|.
 
-        (0, 0) where none grows. A unit that dies out is free of the constraints, as its row of J vanishes; its rates
-        are the eigenvalues of minus its own block, the sum of E_ji over the samples.
+        (0, 0) where none grows, or would from 0. A unit that dies out is free of the constraints, as its row of J
+        vanishes; its rates are the eigenvalues of minus its own block, the sum of E_ji over the samples.
         """
         work = self.manifold.workspace()
         _, info = geometry.second_derivatives(W, self.problem, work, np.empty_like(W))
         if info != 0 or not np.isfinite(work.E).all():
             return 0.0, 0.0
         values, directions = np.linalg.eigh(np.moveaxis(work.E[1:, 1:].sum(axis=-1), -1, 0))
+        along = np.abs(np.einsum("jp,jp->j", W, directions[:, :, 0]))
         terms = np.abs(work.lam[0] * work.H).sum(axis=(0, 1, 3))
-        grows = -values[:, 0] > FLAT * terms
+        grows = (-values[:, 0] > FLAT * terms) & (along > 0.0)
         if not grows.any():
             return 0.0, 0.0
-        along = np.einsum("jp,jp->j", W, directions[:, :, 0])
-        return float(-values[grows, 0].min()), float(np.abs(along[grows]).max() / np.abs(W).max())
+        return float(-values[grows, 0].min()), float(along[grows].max() / np.abs(W).max())

@@ -36,6 +36,7 @@ from .stepping import (
     finish_step,
     initialise,
     land,
+    next_step,
     refuse,
     reject,
     switch,
@@ -66,7 +67,7 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
             if control.cost_ratio > 0.0 and _implicit_is_cheaper(state, control):
                 state.scalars[REACH] = state.scalars[CURVATURE] * state.scalars[LENGTH]
                 return switch(state, state.scalars[H])
-        h = min(state.scalars[H], control.t_end - state.scalars[T])
+        h = next_step(state, control)
         accepted = state.counters[ACCEPTED]
         state.counters[FIELD_EVALUATIONS] += tableau.A.shape[0] - 1
         if _trial_point(state.W, problem, frame, work, stages, h, tableau, trial.W):

@@ -26,7 +26,6 @@ from .stepping import (
     FIELD_EVALUATIONS,
     GRADIENT_NORM,
     GROWTH,
-    LEAVING,
     LENGTH,
     NOT_FINITE,
     PROMISE,
@@ -39,6 +38,7 @@ from .stepping import (
     finish_step,
     initialise,
     land,
+    next_step,
     refuse,
     reject,
     switch,
@@ -77,7 +77,7 @@ def implicit_advance(state, problem, frame, work, record, control, tableau, tria
     while reason == RUNNING:
         if fresh:
             _linearise(state, problem, frame, work, stages, factors)
-        h = min(state.scalars[H], control.t_end - state.scalars[T], _longest(state))
+        h = min(next_step(state, control), LONGEST / max(state.scalars[CURVATURE], TINY))
         accepted = state.counters[ACCEPTED]
         state.counters[FACTORISATIONS] += 1
         omega = _pull(state, h)
@@ -129,12 +129,6 @@ def _linearise(state, problem, frame, work, stages, factors):
     curvature(state.W, problem, work)
     state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
     linearise(problem, work, stages, factors)
-
-
-@jit_bare
-def _longest(state):
-    """The longest step: one over the rate of what grows, which longer ones of an L-stable method would damp."""
-    return min(LONGEST / max(state.scalars[CURVATURE], TINY), 1.0 / max(state.scalars[LEAVING], TINY))
 
 
 @jit_bare

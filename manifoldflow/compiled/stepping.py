@@ -117,6 +117,16 @@ def stationary_level(state, work, control):
 
 
 @jit_bare
+def next_step(state, control):
+    """Length of the next step: to the end at most, and while a saddle is left one over the rate of what grows there.
+
+    Longer ones would damp it, or not see it.
+    """
+    h = min(state.scalars[H], control.t_end - state.scalars[T])
+    return min(h, 1.0 / state.scalars[LEAVING]) if state.scalars[LEAVING] > 0.0 else h
+
+
+@jit_bare
 def initialise(state, trial, problem, work, control, order):
     """Gradient and norms at the state's point, and a first step size if there is none; returns a reason code."""
     if state.scalars[H] <= 0.0:
