@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import manifoldflow as mf
-from manifoldflow.conditioning import condition_number, is_clearly_well_conditioned
+from manifoldflow.conditioning import condition_number, is_clearly_well_conditioned, warn_where_ill_conditioned
 from manifoldflow.errors import (
     AssumptionWarning,
     GeometryError,
@@ -183,3 +183,9 @@ def test_a_condition_that_the_pivots_do_not_show_is_seen():
     assert np.ptp(np.log10(np.diag(U) ** 2)) < 7.5
     assert condition_number(U.T @ U) > 1e12
     assert not is_clearly_well_conditioned(U)
+
+
+def test_an_infinite_condition_leaves_no_digits():
+    # It used to end in an OverflowError, for a J J^T whose rows have very different lengths.
+    with pytest.warns(IllConditionedWarning, match=r"condition inf at theta, so multipliers keep about 0 digits"):
+        warn_where_ill_conditioned(np.inf, stacklevel=1)
