@@ -327,9 +327,11 @@ class ZeroLossManifold:
     def projection_tolerance(self, W: Array | None = None) -> float:
         """Largest |f - y| that counts as converged: rounding of a sum of m terms of size 1 + |y|.
 
-        With a point, that of its own summands where they are larger: far out they cancel.
+        Of size |y| where units meet no inputs: their outputs have the scale of the labels. With a point, rounding of
+        its own summands where they are larger: far out they cancel.
         """
-        tolerance = 1e-12 * (1.0 + float(np.abs(self.y).max(initial=0.0)))
+        largest = float(np.abs(self.y).max(initial=0.0))
+        tolerance = 1e-12 * (largest if self.coordinates.d == 0 and largest > 0.0 else 1.0 + largest)
         return tolerance if W is None else max(tolerance, rounding_level(self, W))
 
     def newton(self, W: Array) -> str | None:

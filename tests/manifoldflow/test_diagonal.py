@@ -197,6 +197,20 @@ def test_labels_of_zero_have_their_limit_in_the_origin(seed):
     assert np.abs(end.theta[-1]).max() < 1e-6
 
 
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_size_of_the_labels_does_not_matter_to_where_a_flow_ends(seed, size):
+    # Without signs random points used to miss small labels by 1e-12, and to be called stationary as they were.
+    rng = np.random.default_rng(seed)
+    X = rng.choice([0.0, 1.0], size=(6, 30))
+    man = mf.ZeroLossManifold(mf.DiagonalLinearNetwork(signed=False), X, size * X[:, :3].sum(axis=1))
+    theta = man.random_point(rng=seed)
+    assert np.abs(man.residual(theta)).max() < 1e-11 * size
+    end = mf.sharpness_flow(man, theta)
+    assert end.success
+    assert end.sharpness[-1] == pytest.approx(mf.flattest_point(man).fun, rel=1e-10)
+
+
 # --- the linear program on odd data ---------------------------------------------------------------
 
 
