@@ -19,6 +19,7 @@ from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .solution import FlowSolution
 from .trust_region import ROUNDING
+from .turning import can_turn, problem_at, residuals
 from .validation import Array, instance, one_of, positive_integer, positive_number, real_array
 
 __all__ = ["FlowSolution", "sharpness_flow"]
@@ -107,9 +108,11 @@ def sharpness_flow(
     times, watched = _output_times(t_eval, t0, t1), event_list(events)
     chosen = one_of("method", method, METHODS)
     W = manifold.coordinates.reduce(start)
-    sharpness, gradient, work = manifold.gradient_at(W)
+    once = manifold.distinct
+    turns = can_turn(once)
+    sharpness, gradient, work = once.gradient_at(W, problem_at(once, W if turns else None))
     warn_where_theorems_do_not_apply(manifold, work.z, sharpness)
-    if not is_clearly_well_conditioned(work.K):
+    if not turns and not is_clearly_well_conditioned(work.K):
         warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
     speed = float(np.linalg.norm(gradient))
     flat = speed <= ROUNDING * work.normal[0]
@@ -118,12 +121,11 @@ def sharpness_flow(
             "method='explicit' cannot follow an infinite span to rounding: its steps stay bounded by stability. "
             "Give gradient_tolerance > 0 or an end of t_span, or use method='implicit'."
         )
-    once = manifold.distinct
     control = stepping.Control(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
-        ROUNDING if np.isinf(t1) else ROUNDING**2, once.projection_tolerance(W),
+        ROUNDING if np.isinf(t1) else 0.0 if turns else ROUNDING**2, once.projection_tolerance(W),
         positive_integer("max_steps", max_steps), keep_path or bool(watched), 0.0,
-        np.empty(0) if times is None else times,
+        np.empty(0) if times is None else times, 0, 0.0,
     )  # fmt: skip
     resumed = None if checkpoint is None else Checkpoint(checkpoint, "a sharpness flow", {
         **_asked(manifold, start, control), "t_span": content_hash(t0, t1), "t_eval": content_hash(times),
@@ -131,7 +133,7 @@ def sharpness_flow(
         "dense_output": content_hash(keep_path), "memory_limit": content_hash(memory_limit),
     })  # fmt: skip
     run = Integration(
-        once, W, (sharpness, speed, once.distance(work)), t0, control, chosen,
+        once, W, (sharpness, speed, float(residuals(once, W[None])[0])), t0, control, chosen,
         manifold.coordinates.orthogonal_part(start),
         events=watched, times=times, callback=callback, keep_path=keep_path,
         memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .checkpoint import Arrays, Checkpoint
+from .checkpoint import Checkpoint
 from .compiled import stepping
 from .compiled.blocks import new_factors
 from .compiled.coefficients import new_stages
@@ -18,13 +19,18 @@ from .compiled.implicit import Rosenbrock, implicit_advance
 from .conditioning import SINGULAR
 from .events import Event, crossings, end_of_run
 from .immutable import lock
-from .interpolation import GAP, is_at_lower_bound
+from .interpolation import GAP, lower_bound
 from .manifold import ZeroLossManifold
+from .snapshots import put_back, snapshot
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
 from .trajectory import Segment, Trajectory
 from .trust_region import EPS, FAR
+from .turning import FLOOR, TURN_EVERY, Turning, residuals
 from .validation import Array
+
+LIMIT = 1e-12  # distance of F from its lower bound, relative to F, at which a flow without an end has reached its limit
+LEFT = 1e-4  # share of |W| to which the way out of a saddle grows before steps are as long as errors allow again
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +97,13 @@ class Integration:
         self.manifold, self.orthogonal, self.callback = manifold, orthogonal, callback
         self.events, self.times, self.keep_path = events or [], times, keep_path
         self.work, self.frame = manifold.workspace(), manifold.coordinates.frame
-        ratio = cost_ratio(manifold) if method == "auto" else 0.0
+        ratio, self.turning = cost_ratio(manifold) if method == "auto" else 0.0, Turning(manifold, W)
         self.control = control._replace(cost_ratio=ratio)
+        if self.turning.possible:
+            self.control = self.control._replace(stop_every=TURN_EVERY, floor=FLOOR)
         self.method = "explicit" if method == "auto" else method
         self.steps_by_method = {"explicit": 0, "implicit": 0}
-        scalars = np.zeros(14)
+        scalars = np.zeros(stepping.N_SCALARS)
         scalars[[stepping.T, stepping.BEGAN]] = t0
         scalars[stepping.PATIENCE] = 1.0
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(8, np.int64))
@@ -162,19 +170,23 @@ class Integration:
         self.state.counters[stepping.RECORDED] = 0
         advance = explicit_advance if explicit else implicit_advance
         code = advance(
-            self.state, self.manifold.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
+            self.state, self.turning.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
             *scratch,
         )  # fmt: skip
         k = int(self.state.counters[stepping.RECORDED])
         self.steps_by_method[self.method] += k
-        self._continue_after(REASONS[int(code)][0])
-        return Segment(
+        if self.turning.possible:
+            record.numbers[:k, 2] = residuals(self.manifold, record.W[:k])
+        segment = Segment(
             np.concatenate([before.t[-1:], record.t[:k]]),
             np.concatenate([before.W[-1:], record.W[:k]]),
             np.concatenate([before.numbers[-1:], record.numbers[:k]]),
             record.dense[:k].copy() if record.dense.size else None,
             explicit,
+            self.turning.at,
         )
+        self._continue_after(REASONS[int(code)][0])
+        return segment
 
     def _rest(self) -> Segment:
         """The rest of a finite span, in which a point stays whose gradient is what rounding leaves of 0.
@@ -208,9 +220,38 @@ class Integration:
             self.method = "implicit" if self.method == "explicit" else "explicit"
         if name == "not_finite" and self.manifold.condition(self.lift(self.state.W)) > SINGULAR:
             name = "singular"  # seen by a stage of the step, which knows only that no finite number came
-        if name == "singular" and self._is_at_limit():
+        if self.turning.possible:
+            name = self._turn_or_end(name)
+        if name == "singular" and self._is_at_limit(max(self.control.rtol, GAP)):
             name = "limit"
         self.reason = "running" if name in ("buffer_full", "switch") else name
+
+    def _turn_or_end(self, name: str) -> str:
+        """At the limit of the flow the end; elsewhere the samples are turned once more; saddles are left."""
+        state, endless = self.state, np.isinf(self.control.t_end)
+        if endless and self._has_vanished:
+            return "limit"
+        due = name == "buffer_full" and state.counters[stepping.ACCEPTED] % TURN_EVERY == 0
+        if (name == "stationary" and endless) or (due and state.scalars[stepping.LEAVING] > 0.0):
+            name = self._leave_saddle(name)
+        if not due and name != "singular":
+            return name
+        singular = name == "singular" or self.manifold.condition(self.lift(state.W)) > SINGULAR
+        if endless and singular and self._is_at_limit(LIMIT):
+            return "limit"
+        return name if name == "saddle" or not self.turning.turn_at(state.W) else "buffer_full"
+
+    def _leave_saddle(self, name: str) -> str:
+        """Where the gradient is rounding, and the parameters with which the way down begins too: let them grow."""
+        scalars = self.state.scalars
+        self.turning.turn_at(self.state.W)
+        rate, size = self.turning.way_out(self.state.W)
+        wanted = scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance
+        if wanted or rate == 0.0 or size > LEFT or self._is_at_limit(LIMIT):
+            rate = size = 0.0
+        stuck = rate > 0.0 and not size > scalars[stepping.WAY_OUT]
+        scalars[[stepping.LEAVING, stepping.WAY_OUT]] = rate, size
+        return "saddle" if stuck else "buffer_full" if rate > 0.0 else name
 
     def _new_record(self, degree: int) -> stepping.Record:
         # About 16 MB, so that Ctrl-C, events and callbacks are looked at often.
@@ -290,6 +331,7 @@ class Integration:
             np.concatenate([segment.numbers[:keep], [self.output.numbers_at(W)]]),
             dense,
             segment.explicit,
+            segment.turned_at,
         )
 
     def _sample(self, segment: Segment) -> None:
@@ -300,10 +342,19 @@ class Integration:
         times = self.times[first : int(np.searchsorted(self.times, segment.t[-1], side="right"))]
         self.sampled.extend(zip(times.tolist(), *self.output.outputs(segment, times), strict=True))
 
-    def _is_at_limit(self) -> bool:
-        """Where M ends: is F the least that there is, to the tolerance asked for?"""
+    def _is_at_limit(self, share: float) -> bool:
+        """Where M ends: is F the least that there is, to that share of itself?"""
         F = float(self.state.scalars[stepping.SHARPNESS])
-        return is_at_lower_bound(self.manifold, F, max(self.control.rtol, GAP))
+        return bool(F - self._lower_bound <= share * F)
+
+    @property
+    def _has_vanished(self) -> bool:
+        """Whether F has fallen to rounding of its rounding at the start, as labels of 0 let it."""
+        return bool(self.state.scalars[stepping.SHARPNESS] <= EPS**2 * self.output.segments[0].numbers[0, 0])
+
+    @cached_property
+    def _lower_bound(self) -> float:
+        return lower_bound(self.manifold)
 
     def lift(self, W: Array) -> Array:
         """Full parameters of a reduced point."""
@@ -338,52 +389,3 @@ class Integration:
             ("last_step", float(self.state.scalars[stepping.H])),
             ("record_stride", self.output.stride),
         )
-
-
-def snapshot(run: Integration) -> dict[str, Array]:
-    """Everything that changes while a run advances, as named arrays.
-
-    An interruption and the step limit are not kept: a run that goes on from here is under way.
-    """
-    unfinished = run.reason in ("interrupted", "stopped", "step_limit")
-    arrays = {
-        "scalars": run.state.scalars, "W": run.state.W, "counters": run.state.counters,
-        "reason": np.array("running" if unfinished else run.reason),
-        "method": np.array(run.method), "steps": np.array(list(run.steps_by_method.values())),
-        "stride": np.array(run.output.stride), "dense": np.array(run.output.dense),
-        "sampled.t": np.array([entry[0] for entry in run.sampled]),
-        "sampled.W": np.array([entry[1] for entry in run.sampled]).reshape(-1, *run.state.W.shape),
-        "sampled.numbers": np.array([entry[2] for entry in run.sampled]).reshape(-1, 3),
-    }  # fmt: skip
-    for number, (times, points) in enumerate(zip(run.t_events, run.W_events, strict=True)):
-        arrays[f"event{number}.t"] = np.array(times)
-        arrays[f"event{number}.W"] = np.array(points).reshape(-1, *run.state.W.shape)
-    for number, segment in enumerate(run.output.segments):
-        for name in ("t", "W", "numbers", "dense"):
-            if getattr(segment, name) is not None:
-                arrays[f"segment{number}.{name}"] = getattr(segment, name)
-        arrays[f"segment{number}.explicit"] = np.array(segment.explicit)
-    return arrays
-
-
-def put_back(run: Integration, arrays: Arrays) -> None:
-    """Continue a run where `snapshot` saw it."""
-    run.state.scalars[:], run.state.W[:], run.state.counters[:] = arrays["scalars"], arrays["W"], arrays["counters"]
-    run.reason, run.method = str(arrays["reason"]), str(arrays["method"])
-    if run.state.counters[stepping.ACCEPTED] >= run.control.max_steps:
-        run.reason = "step_limit"
-    run.steps_by_method = dict(zip(run.steps_by_method, map(int, arrays["steps"]), strict=True))
-    run.output.stride, run.output.dense = int(arrays["stride"]), bool(arrays["dense"])
-    sampled = arrays["sampled.t"].tolist(), arrays["sampled.W"], arrays["sampled.numbers"]
-    run.sampled = list(zip(*sampled, strict=True))
-    for number in range(len(run.events)):
-        run.t_events[number] = arrays[f"event{number}.t"].tolist()
-        run.W_events[number] = list(arrays[f"event{number}.W"])
-    count = sum(name.startswith("segment") and name.endswith(".t") for name in arrays)
-    run.output.segments = [
-        Segment(
-            arrays[f"segment{number}.t"], arrays[f"segment{number}.W"], arrays[f"segment{number}.numbers"],
-            arrays.get(f"segment{number}.dense"), bool(arrays[f"segment{number}.explicit"]),
-        )
-        for number in range(count)
-    ]

@@ -70,10 +70,10 @@ def least_norm(manifold: ZeroLossManifold) -> LeastNorm | None:
     return LeastNorm(np.sqrt(x.reshape(len(signs), -1) / squares**0.75).T, lam, bound)
 
 
-def is_at_lower_bound(manifold: ZeroLossManifold, F: float, share: float) -> bool:
-    """Whether F exceeds the program's lower bound by at most that share of itself; False for other networks."""
+def lower_bound(manifold: ZeroLossManifold) -> float:
+    """The program's lower bound of F on M; minus infinity where there is none, and for other networks."""
     linear = least_norm(manifold) if is_diagonal(manifold) else None
-    return linear is not None and F - linear.lower_bound <= share * F
+    return -np.inf if linear is None else linear.lower_bound
 
 
 def rounding_of_labels(manifold: ZeroLossManifold, lam: Array) -> float:

@@ -62,12 +62,10 @@ class ZeroLossManifold:
         self.kernel: Kernel = load_kernel(network.unit)
         self.repeats = repeats_of(self.inputs, self.a, network.unit)
         check_labels_reachable(self)
-        self._distinct: ZeroLossManifold | None = None
-        if (once := without_repeats(self)) is None:
-            self.coordinates = ReducedCoordinates(self.inputs, network.p)
-        else:
-            self._distinct = ZeroLossManifold(*once)
-            self.coordinates = self._distinct.coordinates.repeated(self.repeats.group)
+        once = without_repeats(self)
+        self._distinct: ZeroLossManifold | None = None if once is None else ZeroLossManifold(*once)
+        shared = self._distinct and self._distinct.coordinates.repeated(self.repeats.group)
+        self.coordinates: ReducedCoordinates = shared or ReducedCoordinates(self.inputs, network.p)
         R = self.coordinates.R
         self.gram = R @ R.T
         self.problem = geometry.Problem(
@@ -170,8 +168,7 @@ class ZeroLossManifold:
         `ProjectionError`, with the share of u that can be taken.
         """
         start, vector = self.point("theta", theta), self._vector("u", u)
-        W, U = self.coordinates.reduce(start), self.coordinates.reduce(vector)
-        return self.compose(retracted(self, W, U), start + vector)
+        return self.compose(retracted(self, *map(self.coordinates.reduce, (start, vector))), start + vector)
 
     @on_distinct_samples
     def nearest_point(self, theta: ArrayLike) -> Array:
@@ -226,7 +223,7 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self.workspace()
         F = geometry.sharpness(W, self.problem, work)
-        self._require_on_manifold(self.distance(work))
+        self._require_on_manifold(self._distance(work))
         return float(F)
 
     def gradient(self, theta: ArrayLike) -> Array:
@@ -255,7 +252,7 @@ class ZeroLossManifold:
         W, U = (self.coordinates.reduce(self._vector(name, value)) for name, value in (("theta", theta), ("u", u)))
         work, out = self.workspace(), np.empty_like(W)
         self._require_regular(geometry.hessian_vector_product(W, self.problem, work, U, out))
-        self._require_on_manifold(self.distance(work))
+        self._require_on_manifold(self._distance(work))
         return self.coordinates.expand(out)
 
     @on_distinct_samples
@@ -277,7 +274,7 @@ class ZeroLossManifold:
         W = self.coordinates.reduce(self._vector("theta", theta))
         work = self.workspace()
         _, info = geometry.second_derivatives(W, self.problem, work, np.empty_like(W))
-        self._require_on_manifold(self.distance(work))
+        self._require_on_manifold(self._distance(work))
         self._require_regular(info)
         return eigenvalues(diagonalise(self.problem, work), *wanted)
 
@@ -334,15 +331,18 @@ class ZeroLossManifold:
         theta = self._vector(name, value)
         work = self.workspace()
         geometry.output(self.coordinates.reduce(theta), self.problem, work)
-        self._require_on_manifold(self.distance(work))
+        self._require_on_manifold(self._distance(work))
         return theta
 
     @on_distinct_samples
-    def gradient_at(self, W: Array) -> tuple[float, Array, geometry.Workspace]:
-        """F and its Riemannian gradient (m, r + p) at a point of M, with the workspace that its evaluation leaves."""
-        work, out = self.workspace(), np.empty_like(W)
-        F, info = geometry.gradient(W, self.problem, work, out)
-        self._require_on_manifold(self.distance(work))
+    def gradient_at(self, W: Array, problem: geometry.Problem | None = None) -> tuple[float, Array, geometry.Workspace]:
+        """F and its Riemannian gradient (m, r + p) at a point of M, with the workspace that its evaluation leaves.
+
+        `problem`: the same with its samples turned, see `turning`.
+        """
+        work, out, problem = self.workspace(), np.empty_like(W), problem or self.problem
+        F, info = geometry.gradient(W, problem, work, out)
+        self._require_on_manifold(float(np.abs(work.f - problem.y).max(initial=0.0)))
         self._require_regular(info)
         return F, out, work
 
@@ -351,12 +351,13 @@ class ZeroLossManifold:
         """Whether the point with coordinates W counts as one of M."""
         work = self.workspace()
         geometry.output(W, self.problem, work)
-        return self.distance(work) <= self._off_manifold
+        return self._distance(work) <= self._off_manifold
 
     def projection_tolerance(self, W: Array | None = None) -> float:
         """Largest |f - y| that counts as converged: rounding of a sum of m terms of size 1 + |y|.
 
-        With a point, that of its own summands where they are larger: far out they cancel. At most 1e-2 (1 + max |y|).
+        Of size |y| where units meet no inputs: their outputs have the scale of the labels. With a point, rounding of
+        its own summands where they are larger: far out they cancel. At most 1e-2 (1 + max |y|).
         """
         return tolerance(self, W)
 
@@ -391,8 +392,7 @@ class ZeroLossManifold:
                 "Move it there first, with nearest_point(theta) or retraction()."
             )
 
-    def distance(self, work: geometry.Workspace) -> float:
-        """Max |f - y| of the outputs in a workspace."""
+    def _distance(self, work: geometry.Workspace) -> float:
         return float(np.abs(work.f - self.y).max(initial=0.0))
 
     def _require_regular(self, info: int) -> None:

@@ -17,13 +17,14 @@ MAX_STEPS = 200
 SHARES = 60  # halvings of a refused step that are tried for the message
 # A choice with room: Newton has stopped at some eps times the sizes of `rounding_sizes`, for m = 4 to 8.
 ROUNDING = 8.0 * np.finfo(float).eps
-CONVERGED = 1e-12  # largest |f - y| / (1 + max |y|) that passes anywhere
+CONVERGED = 1e-12  # largest |f - y| / (1 + max |y|) that passes anywhere; over max |y| where units meet no inputs
 LABELS_KEPT = 1e-2  # and that may be rounding: of the labels some digits must be left
 
 
 def tolerance(manifold: ZeroLossManifold, W: Array | None) -> float:
     """See `ZeroLossManifold.projection_tolerance`."""
-    size = 1.0 + float(np.abs(manifold.y).max(initial=0.0))
+    largest = float(np.abs(manifold.y).max(initial=0.0))
+    size = largest if manifold.inputs.shape[1] == 0 and largest > 0.0 else 1.0 + largest
     level = 0.0 if W is None else rounding_level(manifold, W)
     return max(CONVERGED * size, min(level, LABELS_KEPT * size))
 

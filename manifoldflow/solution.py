@@ -27,6 +27,10 @@ _AT_INFINITY = (
     "F falls towards a value that it takes only at infinity: over each tenfold of t the parameters move as far as over "
     "the one before. There is no flattest point to end at; give an end of t_span, or gradient_tolerance > 0."
 )
+_SADDLE = (
+    "The gradient is rounding, but F falls along units that have nearly died out, and they do not grow: a saddle that "
+    "the flow comes too near to. `flattest_point` knows the flattest point; or give the features like scales."
+)
 # Reason codes, in the order of the compiled integrators' constants; each text says what to do.
 REASONS = (
     ("running", "The integration is under way."),
@@ -44,6 +48,7 @@ REASONS = (
     ("stopped", "The callback asked to stop; what was computed is kept."),
     ("interrupted", "Interrupted by the user; what was computed is kept."),
     ("limit", _LIMIT),
+    ("saddle", _SADDLE),
 )
 _SUCCESS = ("reached_end", "stationary", "event", "limit")
 

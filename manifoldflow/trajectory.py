@@ -17,6 +17,7 @@ from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .tableaus import dormand_prince
 from .trust_region import EPS
+from .turning import can_turn, problem_at, residuals
 from .validation import Array
 
 # A point runs away where at its last speed it would move by more than MOVING of itself in the time it has taken, for
@@ -32,7 +33,8 @@ class Segment:
     knots, (k + 1, 3).
 
     Between knots: one explicit step from the knot before where `explicit`; else each step's polynomial, `dense`
-    (k, degree, m, r + p); without either the flow is integrated again.
+    (k, degree, m, r + p); without either the flow is integrated again. `turned_at`: the point for which the samples
+    were turned, if they were.
     """
 
     t: Array
@@ -40,6 +42,7 @@ class Segment:
     numbers: Array
     dense: Array | None
     explicit: bool = False
+    turned_at: Array | None = None
 
     @property
     def bytes(self) -> int:
@@ -172,17 +175,20 @@ class Trajectory:
         if not segment.explicit and segment.dense is None:
             return 0
         manifold, tolerance = self.manifold, self.control.projection_tolerance
-        work, trial = manifold.workspace(), new_trial(points[0], 0)
+        work, trial, problem = manifold.workspace(), new_trial(points[0], 0), problem_at(manifold, segment.turned_at)
         if segment.explicit:
             tableau = dormand_prince()
             stages = new_stages(len(tableau.A), manifold.m, manifold.n, manifold.network.p)
-            return int(explicit_outputs(
-                segment.t, segment.W, times, manifold.problem, manifold.coordinates.frame, work, tableau, tolerance,
-                points, numbers, trial, stages,
+            found = int(explicit_outputs(
+                segment.t, segment.W, times, problem, manifold.coordinates.frame, work, tableau, tolerance, points,
+                numbers, trial, stages,
             ))  # fmt: skip
-        return int(implicit_outputs(
-            segment.t, segment.W, segment.dense, times, manifold.problem, work, tolerance, points, numbers, trial
-        ))  # fmt: skip
+        else:
+            found = int(implicit_outputs(
+                segment.t, segment.W, segment.dense, times, problem, work, tolerance, points, numbers, trial
+            ))  # fmt: skip
+        numbers[:found, 2] = residuals(manifold, points[:found])
+        return found
 
     def _integrated(self, segment: Segment, t: float) -> tuple[Array, tuple[float, float, float]]:
         """The point at t by integrating again from the knot before, and its numbers."""
@@ -203,5 +209,6 @@ class Trajectory:
     def numbers_at(self, W: Array) -> tuple[float, float, float]:
         """Sharpness, gradient norm and residual at a point."""
         work, gradient = self.manifold.workspace(), np.empty_like(W)
-        F, _ = geometry.gradient(W, self.manifold.problem, work, gradient)
-        return F, float(np.linalg.norm(gradient)), float(np.abs(work.f - self.manifold.y).max())
+        problem = problem_at(self.manifold, W if can_turn(self.manifold) else None)
+        F, _ = geometry.gradient(W, problem, work, gradient)
+        return F, float(np.linalg.norm(gradient)), float(residuals(self.manifold, W[None])[0])

@@ -12,6 +12,7 @@ from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 from manifoldflow.errors import InputError
+from manifoldflow.notices import warn_in_one_line
 from manifoldflow.processes import one_blas_thread, worker_context
 
 from . import facts
@@ -166,6 +167,7 @@ def _start_worker(lines: SimpleQueue[str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     end_with_driver()
+    warn_in_one_line("manifoldflow")
     _WORKER["lines"] = lines
 
 

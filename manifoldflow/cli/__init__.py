@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _guarded(arguments: argparse.Namespace) -> int:
     from manifoldflow.errors import ManifoldflowError
+    from manifoldflow.notices import warn_in_one_line
 
+    restore = warn_in_one_line(f"manifoldflow {arguments.command}")
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -47,6 +49,8 @@ def _guarded(arguments: argparse.Namespace) -> int:
     except ManifoldflowError as error:
         print(f"manifoldflow {arguments.command}: {error}", file=sys.stderr)
         return REFUSED
+    finally:
+        restore()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -32,6 +32,8 @@ class Control(NamedTuple):
     A point is stationary where |grad F| <= max(gradient_tolerance, rounding |normal part of the Euclidean gradient|).
     `cost_ratio` is that of an implicit step to an explicit one; with 0 the method is never switched. With `keep_dense`
     all implicit steps have polynomials, otherwise those that contain several of the output times `times`, increasing.
+    The loop returns, as with a full record, whenever a multiple of `stop_every` steps has been accepted (0: never). A
+    parameter that is not 0 stays at least `floor` in size.
     """
 
     t_end: float
@@ -44,6 +46,8 @@ class Control(NamedTuple):
     keep_dense: bool
     cost_ratio: float
     times: np.ndarray
+    stop_every: int
+    floor: float
 
 
 class State(NamedTuple):
@@ -70,7 +74,8 @@ class Record(NamedTuple):
 # Positions in State.scalars and State.counters.
 (
     T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, CURVATURE, BEGAN, ENTERED, LENGTH, REACH, PROMISE, GROWTH, PATIENCE, RATE,
-) = range(14)  # fmt: skip
+    LEAVING, WAY_OUT, N_SCALARS,
+) = range(17)  # fmt: skip
 ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, SWITCHES, RECORDED, SINCE_SWITCH, STIFF_STEPS = range(8)
 
 
@@ -104,9 +109,12 @@ def outputs_before(state, control, t):
 def next_time(state, control, longest):
     """Where the next step leads: as far as it may, or to the end, or to an output time that is alone on the way.
 
-    That costs half a step on the average, and the output is as exact as the steps are.
+    That costs half a step on the average, and the output is as exact as the steps are. While a saddle is left a step is
+    one over the rate of what grows there at most: longer ones would damp it, or not see it.
     """
     h = min(state.scalars[H], longest)
+    if state.scalars[LEAVING] > 0.0:
+        h = min(h, 1.0 / state.scalars[LEAVING])
     near_end = control.t_end - state.scalars[T] <= h * (1.0 + 1e-14)
     t_new = control.t_end if near_end else state.scalars[T] + h
     count, first = outputs_before(state, control, t_new)
@@ -114,9 +122,13 @@ def next_time(state, control, longest):
 
 
 @jit_bare
-def stationary_level(work, control):
-    """Gradient norm at which the point last evaluated counts as stationary."""
-    return max(control.gradient_tolerance, control.rounding * work.normal[0])
+def stationary_level(state, work, control):
+    """Gradient norm at which the point last evaluated counts as stationary; rounding does not while a saddle is left.
+
+    LEAVING is the rate at which the way out of it grows, or 0.
+    """
+    rounding = control.rounding if state.scalars[LEAVING] == 0.0 else 0.0
+    return max(control.gradient_tolerance, rounding * work.normal[0])
 
 
 @jit_bare
@@ -131,7 +143,7 @@ def initialise(state, trial, problem, work, control, order):
         return SINGULAR
     if not np.isfinite(size):
         return NOT_FINITE
-    if size <= stationary_level(work, control):
+    if size <= stationary_level(state, work, control):
         return STATIONARY
     return RUNNING
 
@@ -195,7 +207,8 @@ def land(W_new, grad_new, problem, work, step, tolerance):
 @jit_bare
 def accept(state, W_new, grad_new, F, size, t_new, work, control):
     """Move the state to the new point; returns the reason to stop, or RUNNING."""
-    at_rest = control.rounding > 0.0 and _is_at_rest(state.W, W_new, (t_new - state.scalars[T]) * norm(grad_new))
+    looks = control.rounding > 0.0 and state.scalars[LEAVING] == 0.0
+    at_rest = looks and _is_at_rest(state.W, W_new, (t_new - state.scalars[T]) * norm(grad_new))
     copy(W_new, state.W)
     copy(grad_new, state.grad)
     state.scalars[T] = t_new
@@ -203,7 +216,7 @@ def accept(state, W_new, grad_new, F, size, t_new, work, control):
     state.scalars[RESIDUAL] = size
     state.counters[ACCEPTED] += 1
     state.counters[SINCE_SWITCH] += 1
-    if at_rest or state.scalars[GRADIENT_NORM] <= stationary_level(work, control):
+    if at_rest or state.scalars[GRADIENT_NORM] <= stationary_level(state, work, control):
         return STATIONARY
     return REACHED_END if t_new == control.t_end else RUNNING
 
@@ -283,6 +296,8 @@ def finish_step(state, trial, problem, work, record, control, t_new, size, order
     h = t_new - state.scalars[T]
     if h == 0.0:
         return STEP_UNDERFLOW
+    if control.floor > 0.0:
+        _keep_from_zero(state.W, trial.W, control.floor)
     copy(trial.W, trial.error)
     F, size_there, landed = land(trial.W, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
     state.counters[FIELD_EVALUATIONS] += 1
@@ -296,7 +311,18 @@ def finish_step(state, trial, problem, work, record, control, t_new, size, order
     full = write_record(record, state, trial.error, trial.dense)
     if reason == RUNNING and state.counters[ACCEPTED] >= control.max_steps:
         reason = STEP_LIMIT
+    if control.stop_every > 0 and state.counters[ACCEPTED] % control.stop_every == 0:
+        full = BUFFER_FULL
     return reason if reason != RUNNING else full
+
+
+@jit_bare
+def _keep_from_zero(W, W_new, floor):
+    """Let no entry vanish, and so be invariant, that did not before the step."""
+    for j in range(W.shape[0]):
+        for k in range(W.shape[1]):
+            if abs(W_new[j, k]) < floor and W[j, k] != 0.0:
+                W_new[j, k] = np.copysign(floor, W[j, k])
 
 
 @jit_bare

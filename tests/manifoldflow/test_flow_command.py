@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import pytest
 import manifoldflow as mf
 from manifoldflow import cli
 from manifoldflow.cli import options
+from manifoldflow.errors import IllConditionedWarning
 from manifoldflow.flow import METHODS
+from manifoldflow.notices import warn_in_one_line
 from tests.manifoldflow.conftest import Terminal, start_command, wait_until_written
 from verification import networks
 from verification.commands.flow import METHOD, flow
@@ -129,3 +132,27 @@ def test_killed_interrupted_and_resumed_flows_have_the_same_bits(tmp_path):
         np.testing.assert_array_equal(found, wanted, err_msg=name)
     assert 0 < part["t"].size < whole["t"].size
     np.testing.assert_array_equal(part["theta"], whole["theta"][: part["t"].size])
+
+
+def test_a_warning_is_one_line_of_the_command_and_names_no_file(tmp_path, python):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3, 5))
+    X = np.vstack([X, X[0] + 1e-6 * rng.normal(size=5)])
+    np.savez(tmp_path / "ill.npz", X=X, y=[0.1, 0.2, 0.3, 0.1 + 1e-7])
+    given = ["flow", "--data", str(tmp_path / "ill.npz"), "--t-end", "1e-6", "--quiet"]
+    code, _, err = python(
+        f"import warnings; warnings.simplefilter('default'); from manifoldflow.cli import main; exit(main({given!r}))"
+    )
+    assert code == 0
+    lines = [line for line in err.splitlines() if line]
+    assert len(lines) == 1
+    assert lines[0].startswith("manifoldflow flow: warning: J J^T has condition ")
+
+
+def test_other_warnings_and_later_ones_are_printed_as_usual():
+    usual = warnings.formatwarning
+    restore = warn_in_one_line("manifoldflow flow")
+    assert ".py:7: UserWarning" in warnings.formatwarning("of others", UserWarning, "flow.py", 7)
+    assert ".py" not in warnings.formatwarning("ours", IllConditionedWarning, "flow.py", 7)
+    restore()
+    assert warnings.formatwarning is usual

@@ -74,7 +74,7 @@ def test_the_gradient_falls_to_rounding_along_steps_of_any_length(seed):
 
 
 def test_parameters_from_coefficients_bring_in_the_rounding_of_long_steps(monkeypatch):
-    # The control: what images are for. Without them the gradient swings by powers of ten.
+    # The control: what images are for. Without them the gradient rises tenfold and more in a step, where it is to fall.
     whole = Integration.integrate
 
     def integrate(run):
@@ -83,7 +83,9 @@ def test_parameters_from_coefficients_bring_in_the_rounding_of_long_steps(monkey
 
     monkeypatch.setattr(Integration, "integrate", integrate)
     sol = mf.sharpness_flow(*saturating("c*tanh(z)", own=("c",)), max_steps=2000)
-    assert sol.gradient_norm[sol.t > 1e10].max() > 1e4 * sol.gradient_norm[sol.t > 1e10].min()
+    late = sol.gradient_norm[sol.t > 1e10]
+    assert np.max(late[1:] / late[:-1]) > 10.0
+    assert late.min() > 1e-7  # 4e-14 with images
 
 
 @pytest.mark.parametrize(

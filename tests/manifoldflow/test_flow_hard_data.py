@@ -30,7 +30,7 @@ def test_auto_comes_back_to_the_implicit_method_after_a_transient(formula, n, d,
         sol = mf.sharpness_flow(man, theta, rtol=1e-4, atol=1e-6, method=method)
         assert sol.status == "stationary"
         stats[method] = sol.stats
-    assert stats["auto"]["switches"] >= 5
+    assert stats["auto"]["switches"] >= 3  # to the implicit method, away, and back
     work = {name: found["explicit_steps"] + cost_ratio(man) * found["implicit_steps"] for name, found in stats.items()}
     assert work["auto"] < 1.05 * work["implicit"], work
 

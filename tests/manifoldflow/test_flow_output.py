@@ -1,6 +1,8 @@
 """What a flow keeps and reports: bounded memory, callbacks, checkpoints, interruptions."""
 
+import pickle
 import textwrap
+import types
 
 import numpy as np
 import pytest
@@ -120,6 +122,36 @@ def test_a_run_in_pieces_has_the_bits_of_a_run_in_one_go(name, method, pieces, t
     assert resumed.stats == whole.stats
     np.testing.assert_array_equal(resumed.sol(0.77 * end), whole.sol(0.77 * end))
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.fixture(scope="module")
+def sparse():
+    """A diagonal network whose flow tends to two features of 60: its samples are turned on the way."""
+    X = np.random.default_rng(1000).normal(size=(20, 60))
+    man = mf.ZeroLossManifold(mf.DiagonalLinearNetwork(), X, X[:, :2].sum(axis=1))
+    return types.SimpleNamespace(man=man, theta=man.random_point(rng=1))
+
+
+@pytest.mark.parametrize("method", ["auto", "implicit"])
+def test_so_has_one_whose_samples_are_turned(sparse, method, tmp_path):
+    whole = mf.sharpness_flow(sparse.man, sparse.theta, method=method)
+    resumed = run_in_pieces(sparse, tmp_path / "run.npz", 1, method=method)
+    assert whole.success
+    assert whole.condition > 1e13
+    np.testing.assert_array_equal(resumed.theta, whole.theta)
+    np.testing.assert_array_equal(resumed.residual, whole.residual)
+    for t in np.linspace(whole.t[0], whole.t[-1], 7):
+        np.testing.assert_array_equal(resumed.sol(t), whole.sol(t))
+
+
+def test_points_between_the_last_steps_to_a_singular_end_are_found(sparse):
+    sol = mf.sharpness_flow(sparse.man, sparse.theta)
+    again = pickle.loads(pickle.dumps(sol))
+    thin = mf.sharpness_flow(sparse.man, sparse.theta, memory_limit=40 * sparse.theta.nbytes)
+    for t in 0.5 * (sol.t[-12:-1] + sol.t[-11:]):
+        assert np.abs(sparse.man.residual(sol.sol(t))).max() < 1e-12
+        np.testing.assert_array_equal(again.sol(t), sol.sol(t))
+        np.testing.assert_allclose(thin.sol(t), sol.sol(t), atol=1e-7)
 
 
 def test_a_finished_run_is_read_and_not_run_again(cubic, tmp_path):

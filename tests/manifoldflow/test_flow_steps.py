@@ -93,8 +93,8 @@ def test_a_refused_step_to_an_output_time_is_shortened(gaussian):
     """Not the step that would have been taken without: that would be tried again and again."""
     man, theta = gaussian
     W = man.coordinates.reduce(theta)
-    control = stepping.Control(1.0, 1e-6, 1e-8, 0.0, 0.0, 1e-12, 10, False, 0.0, np.array([1e-3]))
-    scalars = np.zeros(14)
+    control = stepping.Control(1.0, 1e-6, 1e-8, 0.0, 0.0, 1e-12, 10, False, 0.0, np.array([1e-3]), 0, 0.0)
+    scalars = np.zeros(stepping.N_SCALARS)
     scalars[stepping.H] = 0.5
     state = stepping.State(scalars, W, np.empty_like(W), np.zeros(8, np.int64))
     t_new = stepping.next_time(state, control, np.inf)

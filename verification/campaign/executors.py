@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from manifoldflow.notices import warn_in_one_line
 from verification.errors import WorkerError
 from verification.workers import end_with_driver
 
@@ -117,6 +118,7 @@ def _start_worker() -> None:
     """In a worker: Ctrl-C, which the whole terminal gets, is for the driver; without a driver the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_driver()
+    warn_in_one_line("manifoldflow")
 
 
 def imported_distributed() -> Any:
