@@ -115,6 +115,7 @@ def sharpness_flow(
     if not turns and not is_clearly_well_conditioned(work.K):
         warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
     speed = float(np.linalg.norm(gradient))
+    residual = float(residuals(once, W[None])[0]) if turns else float(np.abs(work.f - once.y).max(initial=0.0))
     flat = speed <= ROUNDING * work.normal[0]
     if chosen == "explicit" and np.isinf(t1) and gradient_tolerance == 0.0 and not flat:
         raise InputError(
@@ -133,7 +134,7 @@ def sharpness_flow(
         "dense_output": content_hash(keep_path), "memory_limit": content_hash(memory_limit),
     })  # fmt: skip
     run = Integration(
-        once, W, (sharpness, speed, float(residuals(once, W[None])[0])), t0, control, chosen,
+        once, W, (sharpness, speed, residual), t0, control, chosen,
         manifold.coordinates.orthogonal_part(start),
         events=watched, times=times, callback=callback, keep_path=keep_path,
         memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),

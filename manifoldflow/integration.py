@@ -234,12 +234,12 @@ class Integration:
         due = name == "buffer_full" and state.counters[stepping.ACCEPTED] % TURN_EVERY == 0
         if (name == "stationary" and endless) or (due and state.scalars[stepping.LEAVING] > 0.0):
             name = self._leave_saddle(name)
-        if not due and name != "singular":
+        if not due and name not in ("singular", "stationary"):
             return name
         singular = name == "singular" or self.manifold.condition(self.lift(state.W)) > SINGULAR
         if endless and singular and self._is_at_limit(LIMIT):
             return "limit"
-        return name if name == "saddle" or not self.turning.turn_at(state.W) else "buffer_full"
+        return name if name in ("saddle", "stationary") or not self.turning.turn_at(state.W) else "buffer_full"
 
     def _leave_saddle(self, name: str) -> str:
         """Where the gradient is rounding, and the parameters with which the way down begins too: let them grow."""
