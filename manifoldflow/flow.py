@@ -122,9 +122,11 @@ def sharpness_flow(
             "method='explicit' cannot follow an infinite span to rounding: its steps stay bounded by stability. "
             "Give gradient_tolerance > 0 or an end of t_span, or use method='implicit'."
         )
+    # A finite span goes on below rounding, to where nothing moves: but not beside a saddle, which would be left later.
+    rounding = ROUNDING if np.isinf(t1) else 0.0 if turns else ROUNDING**2
     control = stepping.Control(
         t1, *tolerances, positive_number("gradient_tolerance", gradient_tolerance, allow_zero=True),
-        ROUNDING if np.isinf(t1) else 0.0 if turns else ROUNDING**2, once.projection_tolerance(W),
+        rounding, once.projection_tolerance(W),
         positive_integer("max_steps", max_steps), keep_path or bool(watched), 0.0,
         np.empty(0) if times is None else times, 0, 0.0,
     )  # fmt: skip
