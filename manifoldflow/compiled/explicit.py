@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocks import curvature_bound
+from .blocks import rate_bound
 from .coefficients import (
     add_combination,
     combine,
@@ -15,12 +15,11 @@ from .coefficients import (
     parameters,
     start_stages,
 )
-from .geometry import add_multiple, copy, curvature, gradient, norm
+from .geometry import add_multiple, copy, gradient, norm
 from .lines import accumulate
 from .options import jit_bare
 from .stepping import (
     ACCEPTED,
-    CURVATURE,
     FIELD_EVALUATIONS,
     GROWTH,
     LENGTH,
@@ -73,7 +72,7 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
         _first_stage(state.W, problem, frame, work, stages)
     while reason == RUNNING:
         if control.cost_ratio > 0.0 and _implicit_is_cheaper(state, control):
-            state.scalars[REACH] = state.scalars[CURVATURE] * state.scalars[LENGTH]
+            state.scalars[REACH] = rate_bound(state.W, problem, frame, work) * state.scalars[LENGTH]
             return switch(state, state.scalars[H])
         t_new, longest = next_time(state, control, np.inf), state.scalars[H]
         h = t_new - state.scalars[T]
@@ -89,9 +88,7 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
             reason = reject(state, 0.25 * h, NOT_FINITE)
         if state.counters[ACCEPTED] > accepted:
             _first_stage(state.W, problem, frame, work, stages)
-            curvature(state.W, problem, work)
-            state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
-            _stay_stable(state, stages, control, longest)
+            _stay_stable(state, problem, frame, work, stages, control, longest)
     return reason
 
 
@@ -155,7 +152,7 @@ def _error(state, problem, stages, trial, control, h, tableau):
 
 
 @jit_bare
-def _stay_stable(state, stages, control, h):
+def _stay_stable(state, problem, frame, work, stages, control, h):
     """Keep the next step within the limit of stability, after one of length h unless an output time cut it short.
 
     Bounded by error estimates alone, steps would swing about the limit and leave errors near the tolerance in stiff
@@ -164,13 +161,15 @@ def _stay_stable(state, stages, control, h):
     scalars, counters = state.scalars, state.counters
     seen = _rate_seen(stages, max(LEAST_DIFFERENCE * control.rtol, ROUNDING))
     scalars[RATE] = max(seen, BELIEVED * scalars[RATE] if h * scalars[RATE] > 0.8 * STABLE else 0.0)
-    growing = scalars[H] > CAREFUL * h and scalars[H] * scalars[CURVATURE] > STABLE
-    if growing:
-        scalars[H] = CAREFUL * h
-    if scalars[H] * scalars[RATE] > STABLE:
-        scalars[H] = STABLE / scalars[RATE]
+    longest = STABLE / scalars[RATE] if scalars[RATE] > 0.0 else np.inf
+    careful = CAREFUL * h
+    bounded = min(scalars[H], longest) > careful and scalars[H] * rate_bound(state.W, problem, frame, work) > STABLE
+    if bounded:
+        scalars[H] = careful
+    elif scalars[H] > longest:
+        scalars[H] = longest
         counters[STIFF_STEPS] += 1
-    elif not growing:
+    else:
         counters[STIFF_STEPS] = max(0, counters[STIFF_STEPS] - 1)
     scalars[LENGTH] += 0.2 * (scalars[H] - scalars[LENGTH])
 

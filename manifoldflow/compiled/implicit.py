@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocks import curvature_bound, factorise, linearise, solve
+from .blocks import factorise, linearise, rate_bound, solve
 from .coefficients import (
     add_combination,
     combine,
@@ -16,7 +16,7 @@ from .coefficients import (
     scale,
     start_stages,
 )
-from .geometry import add_multiple, copy, curvature, near_stationarity, norm
+from .geometry import add_multiple, copy, near_stationarity, norm
 from .options import jit_bare
 from .stepping import (
     ACCEPTED,
@@ -134,8 +134,7 @@ def _linearise(state, problem, frame, work, stages, factors):
     """V and its linearisation at the state's point."""
     refine = near_stationarity(state.scalars[GRADIENT_NORM], work)
     start_stages(state.W, problem, frame, work, stages, refine)
-    curvature(state.W, problem, work)
-    state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
+    state.scalars[CURVATURE] = rate_bound(state.W, problem, frame, work)
     linearise(problem, work, stages, factors)
 
 
