@@ -187,7 +187,8 @@ class Trajectory:
             found = int(implicit_outputs(
                 segment.t, segment.W, segment.dense, times, problem, work, tolerance, points, numbers, trial
             ))  # fmt: skip
-        numbers[:found, 2] = residuals(manifold, points[:found])
+        if can_turn(manifold):
+            numbers[:found, 2] = residuals(manifold, points[:found])
         return found
 
     def _integrated(self, segment: Segment, t: float) -> tuple[Array, tuple[float, float, float]]:
@@ -201,7 +202,7 @@ class Trajectory:
         sharpness, gradient_norm, residual = segment.numbers[k]
         run = Integration(
             self.manifold, segment.W[k], (sharpness, gradient_norm, residual), float(segment.t[k]), control, "auto",
-            np.zeros(self.manifold.shape),
+            np.zeros(self.manifold.shape), self.manifold.workspace(),
         )  # fmt: skip
         run.integrate()
         return run.state.W, self.numbers_at(run.state.W)
