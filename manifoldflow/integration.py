@@ -16,6 +16,7 @@ from .compiled.blocks import new_factors
 from .compiled.coefficients import new_stages
 from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
+from .compiled.lines import in_lines, square
 from .conditioning import SINGULAR
 from .events import Event, crossings, end_of_run
 from .immutable import lock
@@ -97,7 +98,7 @@ class Integration:
     ) -> None:
         self.manifold, self.orthogonal, self.callback = manifold, orthogonal, callback
         self.events, self.times, self.keep_path = events or [], times, keep_path
-        self.work, self.frame = work, manifold.coordinates.frame
+        self.work, self.frame = work._replace(K=in_lines(square(work.K))), manifold.coordinates.frame
         ratio, self.turning = cost_ratio(manifold) if method == "auto" else 0.0, Turning(manifold, W)
         self.control = control._replace(cost_ratio=ratio)
         if self.turning.possible:

@@ -95,15 +95,15 @@ def field(image, problem, frame, work, omega, refine, out):
 
     The second term vanishes on M. Near it, it pulls back the stages of a step, which leave M by the square of the
     step's length; without it long implicit steps are unstable. With `refine` what rounding left of the normal part is
-    taken out a second time, for points near stationarity. Leaves z, f, g, alpha, lam and the factor of K in work.
+    taken out a second time, for points near stationarity. Leaves f, g, alpha, lam and the factor of K in work.
     """
     n = problem.G.shape[0]
-    if image.shape[1] == n:
-        set_multiple(1.0, image, work.z)
-    else:
-        copy(image[:, :n], work.z)
+    z = image
+    if image.shape[1] > n:
+        z = work.z
+        copy(image[:, :n], z)
     F = second_order_at(problem.unit[SECOND_ORDER])(
-        work.z, image[:, n:], problem.s, problem.a, work.f, work.g, work.alpha
+        z, image[:, n:], problem.s, problem.a, work.f, work.g, work.alpha
     )  # fmt: skip
     upper_jacobian_gram(work.g, problem.G, work.K)
     apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.image, work.lam[0])

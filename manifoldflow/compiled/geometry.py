@@ -12,7 +12,7 @@ import numpy as np
 
 from .elementwise import column_products, multiply_upper
 from .lapack import cholesky, cholesky_solve, gemm, gram
-from .lines import accumulate, in_lines, rooms, whole
+from .lines import accumulate, in_lines, whole
 from .options import jit_bare
 from .pointers import (
     CURVATURE,
@@ -66,12 +66,11 @@ class Workspace(NamedTuple):
 
 def workspace(m, n, p):
     """A fresh workspace for m units of p own parameters and n samples; rows of lam are right-hand sides."""
-    first, second = (1 + p, m, n), (1 + p, 1 + p, m, n)
-    work = Workspace(*rooms(
-        (m, n), (n,), first, first, first, second, second, (n, whole(n)), (m, n), (1, n), (1, n), (1,)
-    ))  # fmt: skip
-    work.normal[0] = 0.0
-    return work
+    v, empty = 1 + p, np.empty
+    return Workspace(
+        empty((m, n)), empty(n), empty((v, m, n)), empty((v, m, n)), empty((v, m, n)), empty((v, v, m, n)),
+        empty((v, v, m, n)), empty((n, whole(n))), empty((m, n)), empty((1, n)), empty((1, n)), np.zeros(1),
+    )  # fmt: skip
 
 
 @jit_bare
