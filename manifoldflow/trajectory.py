@@ -104,16 +104,24 @@ class Trajectory:
         return float(self.segments[0].t[0]), float(self.segments[-1].t[-1])
 
     @reproducible
-    def on_manifold(self, t: float) -> Array:
-        """The point at t, (m, r + p), by dense output or by integrating again, projected onto M."""
+    def on_manifold(self, times: Array) -> Array:
+        """Points at times (k,) in any order, (k, m, r + p): by dense output or integrated again, projected onto M."""
         first, last = self.span
-        if not isinstance(t, (int, float, np.integer, np.floating)) or not first <= t <= last:
-            raise InputError(f"t must be one number in the integrated span [{first:.6g}, {last:.6g}]; got {t!r}.")
-        return self.point(self._segment(t), t)
+        outside = times[(times < first) | (times > last)]
+        if outside.size:
+            raise InputError(f"t must be in the integrated span [{first:.6g}, {last:.6g}]; got {outside[0]!r}.")
+        points = np.empty((times.size, *self.segments[0].W.shape[1:]))
+        order = np.argsort(times, kind="stable")
+        numbers = self._numbers_of_segments(times[order])
+        for k in np.unique(numbers):
+            chosen = order[numbers == k]
+            points[chosen] = self.outputs(self.segments[k], times[chosen])[0]
+        return points
 
-    def _segment(self, t: float) -> Segment:
+    def _numbers_of_segments(self, times: Array) -> Array:
+        """The segments in which times of the span lie."""
         starts = [segment.t[0] for segment in self.segments]
-        return self.segments[max(int(np.searchsorted(starts, t, side="right")) - 1, 0)]
+        return np.maximum(np.searchsorted(starts, times, side="right") - 1, 0)
 
     def runs_away(self) -> bool:
         """True where the point still moves over each tenfold of time as it did over the one before."""
@@ -142,7 +150,7 @@ class Trajectory:
         """Point and numbers at the last knot within that share of the time so far."""
         first, last = self.span
         t = first + share * (last - first)
-        segment = self._segment(t)
+        segment = self.segments[int(self._numbers_of_segments(np.array(t)))]
         k = int(np.searchsorted(segment.t, t, side="right")) - 1
         return segment.W[k], segment.numbers[k]
 
