@@ -32,7 +32,7 @@ class Segment:
     """Consecutive steps: knots t (k + 1,), points W (k + 1, m, r + p), numbers (sharpness, |grad F|, residual) at the
     knots, (k + 1, 3).
 
-    Between knots: one explicit step from the knot before where `explicit`; else each step's polynomial, `dense`
+    Between knots: what `explicit_outputs` makes of the step, where `explicit`; else each step's polynomial, `dense`
     (k, degree, m, r + p); without either the flow is integrated again. `turned_at`: the point for which the samples
     were turned, if they were.
     """
@@ -182,18 +182,19 @@ class Trajectory:
         """Fill in what dense output gives, up to where there is none or it does not land on M; returns how many."""
         if not segment.explicit and segment.dense is None:
             return 0
-        manifold, tolerance = self.manifold, self.control.projection_tolerance
-        work, trial, problem = manifold.workspace(), new_trial(points[0], 0), problem_at(manifold, segment.turned_at)
+        manifold, control = self.manifold, self.control
+        work, problem = manifold.workspace(), problem_at(manifold, segment.turned_at)
         if segment.explicit:
             tableau = dormand_prince()
-            stages = new_stages(len(tableau.A), manifold.m, manifold.n, manifold.network.p)
+            stages = new_stages(len(tableau.extended), manifold.m, manifold.n, manifold.network.p)
             found = int(explicit_outputs(
-                segment.t, segment.W, times, problem, manifold.coordinates.frame, work, tableau, tolerance, points,
-                numbers, trial, stages,
+                segment.t, segment.W, times, problem, manifold.coordinates.frame, work, tableau, control, points,
+                numbers, new_trial(points[0], len(tableau.dense)), stages,
             ))  # fmt: skip
         else:
             found = int(implicit_outputs(
-                segment.t, segment.W, segment.dense, times, problem, work, tolerance, points, numbers, trial
+                segment.t, segment.W, segment.dense, times, problem, work, control.projection_tolerance, points,
+                numbers, new_trial(points[0], 0),
             ))  # fmt: skip
         if can_turn(manifold):
             numbers[:found, 2] = residuals(manifold, points[:found])

@@ -37,6 +37,7 @@ from .stepping import (
     initialise,
     land,
     next_time,
+    on_polynomial,
     refuse,
     reject,
     switch,
@@ -48,17 +49,24 @@ STABLE = 5.0
 # From one step to the next: growth where the bound on the largest rate (up to 3 times too large) does not show it to be
 # safe, and how much of a rate that has bounded a step is still believed.
 CAREFUL, BELIEVED = 1.15, 0.97
+# Error of a polynomial, in the norm of error estimates, that is lost beside those of steps.
+NEGLIGIBLE = 3e-4
 # Differences that show the largest rate, relative to the point: of rtol, and of 1, for rounding.
 LEAST_DIFFERENCE, ROUNDING = 1e-4, 1e-13
 
 
 class Explicit(NamedTuple):
-    """Tableau: A (k, k), b (k,) and two error estimates (2, k); order of the estimate. Its dense output is a step."""
+    """Tableau: A (k, k), b (k,) and two error estimates (2, k); order of the estimate.
+
+    `extended` is A with the rows of four further stages, and `dense` (7, k + 4) the powers of the polynomial.
+    """
 
     A: np.ndarray
     b: np.ndarray
     errors: np.ndarray
     order: int
+    extended: np.ndarray
+    dense: np.ndarray
 
 
 @jit_bare
@@ -93,26 +101,60 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
 
 
 @jit_bare
-def explicit_outputs(t, W, times, problem, frame, work, tableau, tolerance, points, numbers, trial, stages):
-    """The points at `times`, increasing, each by one step from the last of the knots W (k, m, r + p) at t (k,) before.
+def explicit_outputs(t, W, times, problem, frame, work, tableau, control, points, numbers, trial, stages):
+    """The points at `times`, increasing, of steps between the knots W (k + 1, m, r + p) at t.
 
-    As exact as the steps themselves, where a polynomial through the stages is less so for steps near the limit of
-    stability. Fills points, sharpness, gradient norm and residual; returns the number of times reached.
+    One alone in a step is found by a step that ends there. Several are taken from the polynomial of order 7 through the
+    step's stages, up to where its defect shows that it is less exact than the steps are, then by steps. Fills points,
+    sharpness, gradient norm and residual; returns the number of times reached.
     """
-    last = -1
+    last, smooth = -1, False
     for index in range(times.shape[0]):
         k = np.searchsorted(t, times[index], side="right") - 1
+        h, point, F, size, reason = t[k + 1] - t[k], points[index], 0.0, 0.0, NOT_FINITE
         if k != last:
             gradient(W[k], problem, work, trial.grad)
             _first_stage(W[k], problem, frame, work, stages)
+            several = index + 1 < times.shape[0] and times[index + 1] < t[k + 1]
+            smooth = several and _polynomial(problem, frame, work, stages, h, tableau, trial.dense)
             last = k
-        if not _trial_point(W[k], problem, frame, work, stages, times[index] - t[k], tableau, points[index]):
-            return index
-        F, size, reason = land(points[index], trial.grad, problem, work, trial.scratch, tolerance)
+        if smooth:
+            x = (times[index] - t[k]) / h
+            on_polynomial(W[k], trial.dense, x, point)
+            F, size, reason = land(point, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
+            smooth = reason == RUNNING and _error_of_polynomial(W[k], point, trial, x, h, control) <= NEGLIGIBLE
+        if not smooth:
+            if not _trial_point(W[k], problem, frame, work, stages, times[index] - t[k], tableau, point):
+                return index
+            F, size, reason = land(point, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
         if reason != RUNNING:
             return index
         numbers[index, 0], numbers[index, 1], numbers[index, 2] = F, norm(trial.grad), size
     return times.shape[0]
+
+
+@jit_bare
+def _polynomial(problem, frame, work, stages, h, tableau, dense):
+    """The powers of the polynomial through the stages of a step and four more; False if one is not finite."""
+    if not _further_stages(problem, frame, work, stages, h, tableau.extended):
+        return False
+    for power in range(dense.shape[0]):
+        combine(h, tableau.dense[power], stages.coefficients, stages.combined)
+        parameters(stages.combined, problem.R, dense[power])
+    return True
+
+
+@jit_bare
+def _error_of_polynomial(W, point, trial, x, h, control):
+    """Its error at x in units of the tolerance, as x h (p' - V): the defect's integral, were it as large all the way.
+
+    The gradient in `trial` is that of the point.
+    """
+    trial.error[:] = 0.0
+    for power in range(trial.dense.shape[0]):
+        add_multiple(trial.error, x * (power + 1) * x**power, trial.dense[power])
+    add_multiple(trial.error, x * h, trial.grad)
+    return error_norm(trial.error, W, point, control)
 
 
 @jit_bare
@@ -126,14 +168,22 @@ def _first_stage(W, problem, frame, work, stages):
 @jit_bare
 def _trial_point(W, problem, frame, work, stages, h, tableau, W_new):
     """The further stages and the point of a step from W; False if a stage is not finite."""
-    for k in range(1, tableau.A.shape[0]):
-        add_combination(stages.start, h, tableau.A[k, :k], stages.images[:k], stages.trial)
-        if not evaluate_stage(stages, k, problem, frame, work, 0.0, False):
-            return False
-        image_of_coefficients(stages.coefficients[k], problem.G, stages.images[k])
+    if not _further_stages(problem, frame, work, stages, h, tableau.A):
+        return False
     combine(h, tableau.b, stages.coefficients, stages.combined)
     parameters(stages.combined, problem.R, W_new)
     add_multiple(W_new, 1.0, W)
+    return True
+
+
+@jit_bare
+def _further_stages(problem, frame, work, stages, h, A):
+    """The stages after the first; False if one is not finite."""
+    for k in range(1, A.shape[0]):
+        add_combination(stages.start, h, A[k, :k], stages.images[:k], stages.trial)
+        if not evaluate_stage(stages, k, problem, frame, work, 0.0, False):
+            return False
+        image_of_coefficients(stages.coefficients[k], problem.G, stages.images[k])
     return True
 
 

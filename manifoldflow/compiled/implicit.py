@@ -41,6 +41,7 @@ from .stepping import (
     initialise,
     land,
     next_time,
+    on_polynomial,
     outputs_before,
     refuse,
     reject,
@@ -119,9 +120,7 @@ def implicit_outputs(t, W, dense, times, problem, work, tolerance, points, numbe
     for index in range(times.shape[0]):
         k = np.searchsorted(t, times[index], side="right") - 1
         x = (times[index] - t[k]) / (t[k + 1] - t[k])
-        copy(W[k], points[index])
-        for power in range(dense.shape[1]):
-            add_multiple(points[index], x ** (power + 1), dense[k, power])
+        on_polynomial(W[k], dense[k], x, points[index])
         F, size, reason = land(points[index], trial.grad, problem, work, trial.scratch, tolerance)
         if reason != RUNNING:
             return index

@@ -260,6 +260,14 @@ def write_record(record, state, W_trial, dense):
 
 
 @jit_bare
+def on_polynomial(W, dense, x, out):
+    """out = W + sum_k dense[k-1] x^k."""
+    copy(W, out)
+    for power in range(dense.shape[0]):
+        add_multiple(out, x ** (power + 1), dense[power])
+
+
+@jit_bare
 def reject(state, h, cause):
     """Try a step of length h next; the cause is the reason to stop once it would not move the clock."""
     state.scalars[H] = h
