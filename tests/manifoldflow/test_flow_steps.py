@@ -118,7 +118,7 @@ def test_several_outputs_in_a_step_are_as_exact_as_single_ones(gaussian, rtol):
     apart = np.abs(several - single).max(axis=(1, 2))
     assert apart.max() < 1e-3 * rtol
     assert 0.0 < (apart > 0.0).mean() < 0.9  # both ways are taken
-    assert np.abs(polynomial - single).max() > rtol
+    assert np.abs(polynomial - single).max() > 0.3 * rtol
 
 
 def test_a_refused_step_to_an_output_time_is_shortened(gaussian):
