@@ -112,8 +112,8 @@ class FlowSolution(ReadOnlyArrays):
         """The point of M at flow time t, (m, d + p), of order 8 between explicit steps and 4 between implicit ones.
 
         For times (k,), in any order, the points (k, m, d + p). Between explicit steps a point is one step from the
-        knot before, twelve evaluations of the field, or, of several, on a polynomial while that is within 3e-4 of the
-        tolerance; between implicit ones it is on a polynomial. All are projected onto M.
+        knot before, twelve evaluations of the field, or, of many, on a polynomial that is within 3e-4 of the tolerance
+        there; between implicit ones it is on a polynomial. All are projected onto M.
 
         Raises `InputError` outside the integrated span, or when the run was made with dense_output=False.
         """

@@ -51,6 +51,7 @@ STABLE = 5.0
 CAREFUL, BELIEVED = 1.15, 0.97
 # Error of a polynomial, in the norm of error estimates, that is lost beside those of steps.
 NEGLIGIBLE = 3e-4
+MANY = 4  # outputs for which the further stages of a polynomial pay
 # Differences that show the largest rate, relative to the point: of rtol, and of 1, for rounding.
 LEAST_DIFFERENCE, ROUNDING = 1e-4, 1e-13
 
@@ -104,33 +105,77 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
 def explicit_outputs(t, W, times, problem, frame, work, tableau, control, points, numbers, trial, stages):
     """The points at `times`, increasing, of steps between the knots W (k + 1, m, r + p) at t.
 
-    One alone in a step is found by a step that ends there. Several are taken from the polynomial of order 7 through the
-    step's stages, up to where its defect shows that it is less exact than the steps are, then by steps. Fills points,
-    sharpness, gradient norm and residual; returns the number of times reached.
+    Fills points, sharpness, gradient norm and residual; returns the number of times reached.
     """
-    last, smooth = -1, False
-    for index in range(times.shape[0]):
-        k = np.searchsorted(t, times[index], side="right") - 1
-        h, point, F, size, reason = t[k + 1] - t[k], points[index], 0.0, 0.0, NOT_FINITE
-        if k != last:
-            gradient(W[k], problem, work, trial.grad)
-            _first_stage(W[k], problem, frame, work, stages)
-            several = index + 1 < times.shape[0] and times[index + 1] < t[k + 1]
-            smooth = several and _polynomial(problem, frame, work, stages, h, tableau, trial.dense)
-            last = k
-        if smooth:
-            x = (times[index] - t[k]) / h
-            on_polynomial(W[k], trial.dense, x, point)
-            F, size, reason = land(point, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
-            smooth = reason == RUNNING and _error_of_polynomial(W[k], point, trial, x, h, control) <= NEGLIGIBLE
-        if not smooth:
-            if not _trial_point(W[k], problem, frame, work, stages, times[index] - t[k], tableau, point):
-                return index
-            F, size, reason = land(point, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
-        if reason != RUNNING:
+    first = 0
+    while first < times.shape[0]:
+        k = np.searchsorted(t, times[first], side="right") - 1
+        last = np.searchsorted(times, t[k + 1], side="left")
+        gradient(W[k], problem, work, trial.grad)
+        first += _outputs_of_step(
+            W[k], t[k], t[k + 1], times[first:last], problem, frame, work, tableau, control, points[first:last],
+            numbers[first:last], trial, stages,
+        )  # fmt: skip
+        if first < last:
+            return first
+    return first
+
+
+@jit_bare
+def _outputs_of_step(W, t, end, times, problem, frame, work, tableau, control, points, numbers, trial, stages):
+    """The points at times within a step from W, where `gradient` was evaluated last; returns how many were reached.
+
+    A few are found by steps that end there. Many are taken from the polynomial of a step, up to where it is less exact
+    than steps are; then by a step, from whose end a polynomial goes on, over twice as much as the last one reached.
+    """
+    done, h = 0, end - t
+    while done < times.shape[0]:
+        _first_stage(W, problem, frame, work, stages)
+        taken, left = 0, times[done:]
+        while taken == 0 and left.shape[0] >= MANY and left[MANY - 1] < t + h:
+            if _polynomial(problem, frame, work, stages, h, tableau, trial.dense):
+                taken = _along_polynomial(W, t, h, left, problem, work, control, points[done:], numbers[done:], trial)
+            h = max(0.25 * h, 2.0 * (left[taken - 1] - t) if taken > 0 else 0.0)
+        done += taken
+        alone = True
+        while alone and done < times.shape[0]:
+            if not _trial_point(W, problem, frame, work, stages, times[done] - t, tableau, points[done]):
+                return done
+            if not _land_output(points[done], numbers[done], problem, work, control, trial):
+                return done
+            done += 1
+            alone = taken == 0
+        W, t = points[done - 1], times[done - 1]
+        h = min(h, end - t)
+    return done
+
+
+@jit_bare
+def _land_output(point, numbers, problem, work, control, trial):
+    """Project an output onto the manifold; False where that fails."""
+    F, size, reason = land(point, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
+    numbers[0], numbers[1], numbers[2] = F, norm(trial.grad), size
+    return reason == RUNNING
+
+
+@jit_bare
+def _along_polynomial(W, t, h, times, problem, work, control, points, numbers, trial):
+    """The points at times after t on the polynomial of a step of length h; how many are as exact as the step.
+
+    The error at the share x of the step is taken as x h (p' - V): the defect's integral, were it as large all the way.
+    """
+    for index in range(np.searchsorted(times, t + h)):
+        x = (times[index] - t) / h
+        on_polynomial(W, trial.dense, x, points[index])
+        if not _land_output(points[index], numbers[index], problem, work, control, trial):
             return index
-        numbers[index, 0], numbers[index, 1], numbers[index, 2] = F, norm(trial.grad), size
-    return times.shape[0]
+        trial.error[:] = 0.0
+        for power in range(trial.dense.shape[0]):
+            add_multiple(trial.error, x * (power + 1) * x**power, trial.dense[power])
+        add_multiple(trial.error, x * h, trial.grad)
+        if not error_norm(trial.error, W, points[index], control) <= NEGLIGIBLE:
+            return index
+    return np.searchsorted(times, t + h)
 
 
 @jit_bare
@@ -142,19 +187,6 @@ def _polynomial(problem, frame, work, stages, h, tableau, dense):
         combine(h, tableau.dense[power], stages.coefficients, stages.combined)
         parameters(stages.combined, problem.R, dense[power])
     return True
-
-
-@jit_bare
-def _error_of_polynomial(W, point, trial, x, h, control):
-    """Its error at x in units of the tolerance, as x h (p' - V): the defect's integral, were it as large all the way.
-
-    The gradient in `trial` is that of the point.
-    """
-    trial.error[:] = 0.0
-    for power in range(trial.dense.shape[0]):
-        add_multiple(trial.error, x * (power + 1) * x**power, trial.dense[power])
-    add_multiple(trial.error, x * h, trial.grad)
-    return error_norm(trial.error, W, point, control)
 
 
 @jit_bare
