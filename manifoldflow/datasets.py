@@ -54,7 +54,7 @@ class DataSet(ReadOnlyArrays):
 def _checked_array(values: ArrayLike, name: str, *, ndim: int) -> NDArray[np.float64]:
     array = _real_array(values, name)
     if array.ndim != ndim:
-        expected = "(n, d), one sample a row" if ndim == 2 else "(n,), one label for each sample"
+        expected = "(n, d), one sample a row" if ndim == 2 else "(n,), one label a sample, as y.ravel() makes of a column"
         raise DataError(f"{name} has shape {array.shape}; it must be {expected}.")
     if array.size == 0:
         raise DataError(f"{name} is empty (shape {array.shape}); give at least one sample and one column.")
@@ -191,7 +191,7 @@ def load(path: str | Path) -> DataSet:
     * `.npz`: arrays `X` (n, d) and `y` (n,), as `numpy.savez(file, X=X, y=y)` writes them. Pickled objects
       are refused.
     * `.csv`: comma-separated numbers in UTF-8, one sample a line, the last column is y. The first line may be
-      a header: it is one if none of its cells is a number. Blank lines are skipped.
+      a header: it is one if none of its cells is a number, and every column has a name. Blank lines are skipped.
 
     Raises:
         DataError: the file is missing, of another kind, damaged or larger than 1 GiB, or its arrays are not

@@ -45,7 +45,7 @@ def add_command(commands: Any, name: str, text: str, run: Any, example: str) -> 
         epilog=f"example:\n{indent(example, '  ')}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, parser=command)
     return command
 
 
