@@ -54,8 +54,9 @@ class DataSet(ReadOnlyArrays):
 def _checked_array(values: ArrayLike, name: str, *, ndim: int) -> NDArray[np.float64]:
     array = _real_array(values, name)
     if array.ndim != ndim:
-        expected = "(n, d), one sample a row" if ndim == 2 else "(n,), one label a sample, as y.ravel() makes of a column"
-        raise DataError(f"{name} has shape {array.shape}; it must be {expected}.")
+        expected = "(n, d), one sample a row" if ndim == 2 else "(n,), one label for each sample"
+        column = f"; {name}.ravel() has it" if ndim == 1 and array.shape[1:] == (1,) else ""
+        raise DataError(f"{name} has shape {array.shape}; it must be {expected}{column}.")
     if array.size == 0:
         raise DataError(f"{name} is empty (shape {array.shape}); give at least one sample and one column.")
     bad = np.argwhere(~np.isfinite(array))

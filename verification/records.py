@@ -81,10 +81,10 @@ class Hypothesis:
         """What a report prints.
 
         >>> Hypothesis("A2", True, "mu = 1", "proved").text
-        'A2 met, proved (mu = 1)'
+        'A2: met, proved (mu = 1)'
         """
         how = f", {_BASES[self.basis]}" if self.basis in _BASES else ""
-        return f"{self.name} {'met' if self.met else 'NOT met'}{how} ({self.detail})"
+        return f"{self.name}: {'met' if self.met else 'NOT met'}{how} ({self.detail})"
 
 
 _BASES = {"proved": "proved", "refuted": "the opposite proved", "grid": "not proved"}

@@ -179,6 +179,13 @@ def command_line(arguments: argparse.Namespace, more: Sequence[str] = ("statemen
     return " ".join([f"manifoldflow {arguments.command}", *options])
 
 
+def terminal_width() -> int | None:
+    """The letters that a line of the terminal holds; None where the output goes elsewhere."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def report_progress(quiet: bool) -> Any:
     """What prints a line of progress on stderr; None with --quiet."""
     return None if quiet else lambda line: print(line, file=sys.stderr, flush=True)
