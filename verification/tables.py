@@ -92,7 +92,7 @@ def _fitted(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
         if width is None or max(map(len, lines)) <= width:
             break
     left_out = ", ".join(_HEADER[kept:])
-    return [*lines, f"     (for want of room without {left_out})"] if left_out else lines
+    return [*lines, f"     (a wider terminal also shows: {left_out})"] if left_out else lines
 
 
 def constants(facts: dict[str, Any]) -> str:

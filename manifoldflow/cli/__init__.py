@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 
 from . import campaign, derive, flow, inspect, search, sgd, study, verify
 from .options import INTERRUPTED
@@ -26,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["inspect", "--data", "synthetic", "--activation", "z +"])
     2
     """
+    if sys.stdout is None:  # closed by the caller
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            return main(argv)
     arguments = _read(sys.argv[1:] if argv is None else argv)
     try:
         return _guarded(arguments)
@@ -33,9 +37,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("manifoldflow: interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of the output has gone; nothing more can be said to it, at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # its reader has gone
         return 0
+    except OSError as error:
+        print(f"manifoldflow {arguments.command}: cannot write the output ({error}).", file=sys.stderr)
+        _give_up_output()
+        return REFUSED
+
+
+def _give_up_output() -> None:
+    """Let what is still to be written go nowhere: at exit Python would try again, and fail with a traceback."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _read(argv: Sequence[str]) -> argparse.Namespace:

@@ -1,11 +1,14 @@
 """The command line: each command runs, bad input gets one message and no traceback."""
 
+import errno
+import io
 import json
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -233,6 +236,34 @@ def test_bad_options_are_refused_by_the_parser(
     assert said in message
     command = f"{arguments[0]} " if arguments[0] in ("verify", "sgd", "campaign") else ""
     assert (where, end) == (f"Help: manifoldflow {command}--help", "")
+
+
+class Full(io.StringIO):
+    """An output on a full disk, whose file is another one."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self.file = file
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fileno(self) -> int:
+        return self.file.fileno()
+
+
+def test_an_output_that_cannot_be_written_is_one_message(
+    data_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "full").open("wb") as file:
+        monkeypatch.setattr(sys, "stdout", Full(file))
+        assert cli.main(small("inspect", data_file)) == 2
+    assert "manifoldflow inspect: cannot write the output ([Errno 28] No space left" in capsys.readouterr().err
+
+
+def test_a_closed_output_is_none(data_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(small("inspect", data_file)) == 0
 
 
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:

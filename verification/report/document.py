@@ -11,15 +11,17 @@ from .style import STYLE
 _SIGNS = (
     ("phi'''", "\u03c6\u2034"), ("phi''", "\u03c6\u2033"), ("phi'", "\u03c6\u2032"), (r"phi\^-1", "\u03c6\u207b\u00b9"),
     (r"\bphi\b", "\u03c6"), ("rho1", "\u03c1\u2081"), ("rho2", "\u03c1\u2082"), (r"\blambda_", "\u03bb_"), (r"\bkappa\b", "\u03ba"), (r"\bbeta\b", "\u03b2"),
-    (r"\bmu\b", "\u03bc"), (r"\beps\b", "\u03b5"), (r"\^2(?!\.?\d)", "\u00b2"), (r"\+-", "\u00b1"), ("<=", "\u2264"), (">=", "\u2265"),
+    (r"\bmu\b", "\u03bc"), (r"\beps\b", "\u03b5"), (r"\^2(?!\.?\d)", "\u00b2"), (r"\+-", "\u00b1"), ("\u00b1 ", "\u00b1\u00a0"), ("<=", "\u2264"), (">=", "\u2265"),
 )  # fmt: skip
 
 
 def escape(text: str) -> str:
     """Text for HTML, with Greek letters and signs where the plain text of the table spells them out.
 
-    >>> escape("mu of many multipliers <= rho1 in steps of eps, phi'^2 +- 1")
-    '\u03bc of many multipliers \u2264 \u03c1\u2081 in steps of \u03b5, \u03c6\u2032\u00b2 \u00b1 1'
+    >>> escape("mu of many multipliers <= rho1 in steps of eps, phi'^2")
+    '\u03bc of many multipliers \u2264 \u03c1\u2081 in steps of \u03b5, \u03c6\u2032\u00b2'
+    >>> escape("1 +- 2") == "1 \u00b1\u00a02"
+    True
     """
     for pattern, sign in _SIGNS:
         text = re.sub(pattern, sign, text)
