@@ -192,7 +192,10 @@ class Statement:
     """A theorem as something that can be tested.
 
     Args:
-        id: "S1" ...; title: a few words; formula: LaTeX; source: where it comes from.
+        id: "S1", "S2", ...
+        title: a few words.
+        formula: LaTeX.
+        source: where it comes from.
         hypotheses: each examines the problem and says whether it is met there.
         measure: computes the conclusion's numbers; raises `NotStatedError` where there is nothing to test.
         blind_spot: what the measurement would not notice.
