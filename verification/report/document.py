@@ -10,8 +10,8 @@ from .style import STYLE
 
 _SIGNS = (
     ("phi'''", "\u03c6\u2034"), ("phi''", "\u03c6\u2033"), ("phi'", "\u03c6\u2032"), (r"phi\^-1", "\u03c6\u207b\u00b9"),
-    (r"\bphi\b", "\u03c6"), ("rho1", "\u03c1\u2081"), ("rho2", "\u03c1\u2082"), (r"\blambda_", "\u03bb_"), (r"\bkappa\b", "\u03ba"), (r"\bbeta\b", "\u03b2"),
-    (r"\bmu\b", "\u03bc"), (r"\beps\b", "\u03b5"), (r"\^2(?!\.?\d)", "\u00b2"), (r"\+-", "\u00b1"), ("\u00b1 ", "\u00b1\u00a0"), ("<=", "\u2264"), (">=", "\u2265"),
+    (r"\bphi\b", "\u03c6"), ("rho1", "\u03c1\u2081"), ("rho2", "\u03c1\u2082"), (r"\blambda(?=_|\b)", "\u03bb"), (r"\bkappa\b", "\u03ba"), (r"\bbeta\b", "\u03b2"),
+    (r"\bmu\b", "\u03bc"), ("sqrt\\(\u03bc\\)", "\u221a\u03bc"), (r"\beps\b", "\u03b5"), (r"\^2(?!\.?\d)", "\u00b2"), (r"\+-", "\u00b1"), ("\u00b1 ", "\u00b1\u00a0"), ("<=", "\u2264"), (">=", "\u2265"),
 )  # fmt: skip
 
 
