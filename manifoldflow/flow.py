@@ -90,7 +90,7 @@ def sharpness_flow(
 
     Warns:
         AssumptionWarning: the activation fails A1 or A3, or the data A2, on the range that occurs; the flow runs, and
-        the message names the statements that do not apply.
+            the message names the statements that do not apply.
         IllConditionedWarning: the condition number of J J^T is above 1e10 at the start.
 
     Source: Gatmiry et al. (ICML 2024), S4 and S8; the linear algebra is in `docs/how_it_works.md`.
