@@ -201,7 +201,7 @@ def _unknown_name(name: str, names: Mapping[str, Symbol]) -> str:
         return f"{name} is a function and needs its argument: {name}(z)"
     if name == "e":
         return "unknown name 'e'; Euler's number is written E, its powers exp(z)"
-    own = "; name scalars that each unit trains as own" if "a" in names else ""
+    own = ": z is the pre-activation, and scalars that a unit trains are named as own" if "a" in names else ""
     return f"unknown name {name!r}; the names are {allowed}{own}"
 
 
