@@ -156,6 +156,7 @@ def test_cells_of_tables_of_text_carry_the_titles_of_their_columns(directives) -
         (found,) = document.findall(nodes.table)
         assert found["classes"] == classes
         assert [entry.astext() for entry in found.findall(nodes.entry)][3:] == ["1", said, longest]
+        assert [entry["classes"] for entry in found.findall(nodes.entry)][3:] == [[], [], ["long"] if classes else []]
 
 
 def test_the_tree_of_errors_has_every_error(directives) -> None:

@@ -11,7 +11,7 @@ from .style import STYLE
 _SIGNS = (
     ("phi'''", "\u03c6\u2034"), ("phi''", "\u03c6\u2033"), ("phi'", "\u03c6\u2032"), (r"phi\^-1", "\u03c6\u207b\u00b9"),
     (r"\bphi\b", "\u03c6"), ("rho1", "\u03c1\u2081"), ("rho2", "\u03c1\u2082"), (r"\blambda(?=_|\b)", "\u03bb"), (r"\bkappa\b", "\u03ba"), (r"\bbeta\b", "\u03b2"),
-    (r"\bmu\b", "\u03bc"), ("sqrt\\(\u03bc\\)", "\u221a\u03bc"), (r"\beps\b", "\u03b5"), (r"\^2(?!\.?\d)", "\u00b2"), (r"\+-", "\u00b1"), ("\u00b1 ", "\u00b1\u00a0"), ("<=", "\u2264"), (">=", "\u2265"),
+    (r"\bmu\b", "\u03bc"), ("sqrt\\(\u03bc\\)", "\u221a\u03bc"), (r"\beps\b", "\u03b5"), (r"\^2(?!\.?\d)", "\u00b2"), (r"\+-", "\u00b1"), ("\u00b1 ", "\u00b1\u00a0"), ("<=", "\u2264"), ("==", "="), (">=", "\u2265"),
 )  # fmt: skip
 
 
@@ -85,15 +85,22 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """
     lines = [list(row) for row in rows]
     cards = len(header) >= _COLUMNS and any(len(cell) >= _LETTERS for row in lines for cell in row)
-    names = [f' data-label="{escape(name)}"' if cards else "" for name in header]
+    names = [_label(name, [row[k] for row in lines]) if cards else "" for k, name in enumerate(header)]
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     body = "".join(f"<tr>{_cells(names, row)}</tr>" for row in lines)
     shown = '<table class="cards">' if cards else "<table>"
     return f'<div class="wide">{shown}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-_COLUMNS, _LETTERS = 3, 40
-"""A table with so many columns, and a cell with so many letters, does not fit a telephone; as on the documentation's pages."""
+# As on the documentation's pages: a table with so many columns, and a cell with so many letters, does not fit a
+# telephone; columns of cells with at most so many stand side by side in a card.
+_COLUMNS, _LETTERS, _BESIDE = 3, 40, 18
+
+
+def _label(name: str, column: Sequence[str]) -> str:
+    """The attributes of a column's cells; those of short ones stand side by side in a card."""
+    kind = ' class="long"' if any(len(cell) > _BESIDE for cell in column) else ""
+    return f'{kind} data-label="{escape(name)}"'
 
 
 def _cells(names: Sequence[str], row: Sequence[str]) -> str:
