@@ -58,8 +58,9 @@ def sharpness_flow(
         manifold: the zero-loss manifold.
         theta: starting point on it, (m, d + p).
         t_span: flow times; the end may be infinite, for the limit point.
-        rtol, atol: tolerances of a step's error in each parameter (reduced coordinates), rtol at least 10 eps. Steps
+        rtol: relative tolerance of a step's error in each parameter (reduced coordinates), at least 10 eps. Steps
             along which F rises by more than rtol F are refused.
+        atol: absolute tolerance of the same error.
         method: "explicit" (Dormand-Prince 8(5,3)), "implicit" (Rodas5P on the block structure, for stiff data such as
             real images) or "auto", which begins explicitly and changes where steps are bounded by stability and the
             implicit method takes less work; `stats` says which steps were taken by which.
@@ -90,7 +91,8 @@ def sharpness_flow(
 
     Warns:
         AssumptionWarning: the activation fails A1 or A3, or the data A2, on the range that occurs; the flow runs, and
-        the message names the statements that do not apply.
+            the message names the statements that do not apply.
+        IllConditionedWarning: the condition number of J J^T is above 1e10 at the start.
 
     Source: Gatmiry et al. (ICML 2024), S4 and S8; the linear algebra is in `docs/how_it_works.md`.
 

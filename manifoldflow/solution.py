@@ -63,6 +63,10 @@ class FlowSolution(ReadOnlyArrays):
     `status` a reason code and `message` its text; `success`: the end, a stationary point, the limit of the flow
     or a terminal event was reached; `t_events`, `theta_events`: one array an event; `sol(t)`: the point at any time
     between.
+
+    Of `status`, "reached_end", "stationary", "limit" (of a diagonal network) and "event" are successes. "stopped",
+    "interrupted" and "step_limit" are runs that could go on; "not_attained" and "saddle" have no flattest point
+    ahead, or come too near to a saddle; "step_underflow", "not_finite", "projection_failed" and "singular" could not.
     """
 
     t: Array

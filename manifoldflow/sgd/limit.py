@@ -38,7 +38,7 @@ def gradient_flow_limit(manifold: ZeroLossManifold, theta: ArrayLike, rtol: floa
     `GeometryError` where the flow does not come to M in 5000 steps, or 300 of them bring it no closer, as from a point
     where J J^T is singular.
 
-    Source: Li, Wang and Arora (2022), the limit map of gradient flow; MATH section 3.
+    Source: Li, Wang and Arora (2022), the limit map of gradient flow; `docs/sgd.md`.
 
     >>> import manifoldflow as mf
     >>> man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=2), [[1.0, 0.0], [0.0, 1.0]], [2.0, 1.0])

@@ -347,6 +347,8 @@ def test_a_solver_that_did_not_finish_is_inconclusive(judge: Judge, good: Eviden
     found["success"] = False
     verdict = judge("S12", good.replaced(dependent=good.dependent.replaced(flattest=found)))
     assert verdict.status == "inconclusive", verdict
+    assert "steps from the start end at |grad F| =" in verdict.reason
+    assert "Try another seed" in verdict.reason
 
 
 def test_an_unfinished_flow_is_inconclusive(judge: Judge, good: Evidence) -> None:
