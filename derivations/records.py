@@ -9,9 +9,9 @@ from typing import Literal
 
 from sympy import Basic
 
-from derivations.blocks import Block
+from derivations.blocks import Block, each
 from derivations.copies import KeepsFormulas
-from derivations.printing import RELATIONS, latex
+from derivations.printing import RELATIONS, drawn_out, latex
 
 # References in a statement, which only a report can follow: [text](#eq-name).
 _REFERENCE = re.compile(r"\[([^\]]*)\]\(#eq-(\w+)\)")
@@ -28,7 +28,7 @@ class Step(KeepsFormulas):
 
     def latex(self) -> str:
         """Write the expression in LaTeX."""
-        return latex(self.expression)
+        return latex(each(self.expression, drawn_out))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Record(KeepsFormulas):
 
     def latex(self) -> str:
         """Write the formula in LaTeX (amsmath and amssymb suffice)."""
-        return f"{latex(self.left)} {RELATIONS[self.relation]} {latex(self.right)}"
+        return f"{latex(self.left)} {RELATIONS[self.relation]} {latex(each(self.right, drawn_out))}"
 
     def _repr_latex_(self) -> str:
         """What Jupyter shows where it shows no HTML."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -121,8 +122,7 @@ def derivative_values(unit: UnitFunction, order: tuple[int, ...], point: Point) 
     >>> bool(derivative_values(UnitFunction("z"), (2,), point).any())
     False
     """
-    node = UnitDerivative(*order, unit.z, *unit.c, unit.a)
-    expr = exposed(unit_derivative(unit, node))
+    expr = _derivative(unit, order)
     z = point.X @ point.W[:, : point.d].T
     out = np.empty(point.a.shape)
     for j, i in np.ndindex(out.shape):
@@ -132,6 +132,11 @@ def derivative_values(unit: UnitFunction, order: tuple[int, ...], point: Point) 
             return None
         out[j, i] = value
     return out
+
+
+@lru_cache(maxsize=512)
+def _derivative(unit: UnitFunction, order: tuple[int, ...]) -> Expr:
+    return exposed(unit_derivative(unit, UnitDerivative(*order, unit.z, *unit.c, unit.a)))
 
 
 def activation_derivatives(unit: UnitFunction, z: float) -> list[float] | None:

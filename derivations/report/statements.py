@@ -215,7 +215,7 @@ def _confined(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
 
 def _rate(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
     constants = [found.extremum(name) for name in ("rho1", "gamma")]
-    if all(x is not None and x.infimum.is_positive for x in constants):
+    if all(x is not None and number(x.infimum) > 0 for x in constants):
         first, ratio = (x.infimum for x in constants if x is not None)
         factor = number_latex(8 * first**2 * ratio)
         yield Paragraph(
@@ -237,7 +237,7 @@ def _rate(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
 
 def _local(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
     constants = {name: found.extremum(name) for name in ("rho1", "rho2", "beta")}
-    positive = {name: x.infimum for name, x in constants.items() if x is not None and x.infimum.is_positive}
+    positive = {name: x.infimum for name, x in constants.items() if x is not None and number(x.infimum) > 0}
     if "beta" in positive:
         yield Paragraph(spans(
             rf"For this unit $\beta = {number_latex(positive['beta'])}$ can be taken on the whole interval of A1."

@@ -23,6 +23,7 @@ from derivations.analysis.assumptions import derivatives, functions
 from derivations.analysis.enclosed import Enclosed
 from derivations.checks.result import unchecked, verdict
 from derivations.parser import parse_formula
+from derivations.printing import width
 from derivations.report import build, html, machine_readable, markdown, notebook, pdf, tex
 from derivations.report.activation import _DEFINED, activation_blocks
 from derivations.report.checks_text import outcome
@@ -39,7 +40,7 @@ from derivations.report.document import (
     Text,
     spans,
 )
-from derivations.report.layout import MAX_LINES, relation, width
+from derivations.report.layout import MAX_LINES, relation
 from derivations.report.mathml import mathml
 from derivations.report.statements import STATEMENTS
 from derivations.report.statements import verdict as applies
