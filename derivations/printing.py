@@ -66,12 +66,15 @@ def latex(expr: Basic) -> str:
     """
     # GitHub refuses operatorname, and everything else sets mathrm as well.
     printed = str(_Printer(_SETTINGS).doprint(expr)).replace(r"\operatorname", r"\mathrm")
-    return _FLAT.sub(r"(\1)", printed)
+    return _NAME.sub(r" \, ", _FLAT.sub(r"(\1)", printed))
 
 
 # Brackets around what is no higher than a letter need not stretch.
 _PLAIN = r"[A-Za-z0-9 ,;]|\\[;,] |\\(?:phi|psi|lambda|zeta|nu|Theta)(?![A-Za-z])|_\{[A-Za-z0-9 ,]*\}|_[a-z0-9]"
-_FLAT = re.compile(rf"\\left\(((?:{_PLAIN})*?) ?\\right\)")
+_FLAT = re.compile(rf"\\left\((-?(?:{_PLAIN})*?) ?\\right\)")
+
+# A name of several letters keeps its distance from the factor before it.
+_NAME = re.compile(r"(?<=[A-Za-z0-9})]) (?=\\mathrm\{[a-z]{2,}\})")
 
 
 def terms(expr: Add) -> list[tuple[str, Expr]]:

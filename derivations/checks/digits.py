@@ -8,6 +8,7 @@ asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,11 @@ class DigitSpace(Space):
     def __init__(self, point: Point, unit: UnitFunction) -> None:
         super().__init__(point)
         names = ["z", *unit.own, "a"]
-        value = lambda *x: evaluate(unit.psi, lambda name, _: x[names.index(name)], PLAIN)  # noqa: E731
+
+        @lru_cache(maxsize=1 << 14)  # a difference in one parameter leaves most arguments as they were
+        def value(*x: Any) -> Any:
+            return evaluate(unit.psi, lambda name, _: x[names.index(name)], PLAIN)
+
         self._unit = np.frompyfunc(value, unit.p + 2, 1)
 
     def unit(self, z: Array, own: tuple[Array, ...], a: Array) -> Array:

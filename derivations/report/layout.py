@@ -71,7 +71,7 @@ def _names(node: Basic) -> Iterator[str]:
 
 
 _SHOWN = {
-    "F": "F", "L": "L", "Theta": r"\Theta", "W": "W}", "f": "f_", "q": "q_{", "P_T": "P_T",
+    "F": "F", "L": "L", "Theta": r"\Theta", "W": "W}", "f": "f_", "q": "q_{", "U": "U", "P_T": "P_T",
     **{name: NOTATION[name].latex for name in ("D", "nabla", "grad", "Hess")},
 }
 

@@ -60,8 +60,19 @@ def overview(
 ) -> Iterator[Block]:
     """A table of the statements with what the report says of each."""
     header = tuple(map(spans, ("statement", "needs", "for this unit", "formula")))
-    rows = tuple(_row(statement, verdict(statement, unit, p, enclosed), records) for statement in STATEMENTS)
+    said: dict[str, str] = {}
+    verdicts = [_once(statement, verdict(statement, unit, p, enclosed), said) for statement in STATEMENTS]
+    rows = tuple(_row(*pair, records) for pair in zip(STATEMENTS, verdicts, strict=True))
     yield Table(header, rows, tuple(statement_anchor(statement.id) for statement in STATEMENTS))
+
+
+def _once(statement: Statement, text: str, said: dict[str, str]) -> str:
+    """A verdict, or the statement that has the same if its text is long."""
+    first = said.setdefault(text, statement.id)
+    return text if first == statement.id or len(text) < _LONG else f"as [{first}](#{statement_anchor(first)})"
+
+
+_LONG = 30
 
 
 def _row(statement: Statement, said: str, records: frozenset[str]) -> tuple[Spans, ...]:

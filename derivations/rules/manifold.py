@@ -144,11 +144,14 @@ def riemannian_hessian(setting: Setting, records: Records) -> Record:
         right=right,
         steps=(
             Step(sharp, r"differentiate $F$ twice along $W + t U$"),
-            Step(bend, r"a curve on the manifold bends: its acceleration $W$ has $\nabla f_i \cdot W = -$ this"),
+            Step(
+                bend,
+                r"a curve on the manifold bends: its acceleration $\ddot{W}$ has $\nabla f_i \cdot \ddot{W} = -$ this",
+            ),
             Step(
                 joined,
-                r"the curve adds $\nabla F \cdot W$, and on a geodesic $W$ is normal: this is $\sum_i \lambda_i "
-                r"\nabla f_i \cdot W$",
+                r"the curve adds $\nabla F \cdot \ddot{W}$, and on a geodesic $\ddot{W}$ is normal: this is "
+                r"$\sum_i \lambda_i \nabla f_i \cdot \ddot{W}$",
             ),
             Step(right, "collect the coefficients of the products of the components of $U$"),
         ),
