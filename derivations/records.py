@@ -70,6 +70,10 @@ class Record(KeepsFormulas):
         return rf"$\displaystyle {self.latex()}$"
 
     def _repr_html_(self) -> str:
-        """What Jupyter shows: title, statement and formula, which its MathJax sets."""
+        """What Jupyter shows: title, statement and formula, which its MathJax sets, in lines as in a report."""
+        # Imported here because a report is made of records.
+        from derivations.report.layout import relation
+
         statement = _REFERENCE.sub(r"\1(\2)", self.statement)
-        return f"<p><b>{escape(self.title)}.</b> {escape(statement)}</p>\n$$\n{escape(self.latex())}\n$$"
+        shown = relation(self.left, self.relation, self.right).latex
+        return f"<p><b>{escape(self.title)}.</b> {escape(statement)}</p>\n$$\n{escape(shown)}\n$$"

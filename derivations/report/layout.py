@@ -72,7 +72,7 @@ def _names(node: Basic) -> Iterator[str]:
 
 _SHOWN = {
     "F": "F", "L": "L", "Theta": r"\Theta", "W": "W}", "f": "f_", "q": "q_{", "U": "U", "P_T": "P_T",
-    **{name: NOTATION[name].latex for name in ("D", "nabla", "grad", "Hess")},
+    **{name: NOTATION[name].latex for name in ("derivative", "nabla", "grad", "Hess")},
 }
 
 
@@ -153,7 +153,8 @@ def _opened(expr: Basic) -> tuple[list[str], Expr] | None:
         return found and ([signs + found[0][0], *found[0][1:]], found[1])
     if isinstance(expr, Mul):
         wide = max(expr.args, key=lambda x: (isinstance(x, Sum | Add), width(latex(x))))
-        before = _ahead(Mul(*[x for x in expr.args if x is not wide]))
+        # Evaluated, 2 (x + y) would become 2 x + 2 y.
+        before = _ahead(Mul(*[x for x in expr.args if x is not wide], evaluate=False))
         if isinstance(wide, Add):
             return before, wide
         inner = _opened(wide) if isinstance(wide, Sum) else None
