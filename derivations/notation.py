@@ -51,7 +51,7 @@ _ENTRIES = (
     Notation("J", "J", "(n, m, d + p)", "Jacobian of the output"),
     Notation("T", "T", "", r"tangent space of $\mathcal{M}$ at the point in question, the kernel of $J$"),
     Notation("P_T", "P_T", "", "orthogonal projection onto $T$"),
-    Notation("derivative", r"\mathrm{D}", "", r"derivative along a direction, $\mathrm{D}^2 f_i[U, U]$ the second along $U$"),
+    Notation("derivative", r"\mathrm{D}", "", r"derivative along a direction; $\mathrm{D}^2 f_i[U, U]$ is the second"),
     Notation("nabla", r"\nabla", "", "gradient by all parameters, without regard to the manifold"),
     Notation("grad", r"\mathrm{grad}", "", r"Riemannian gradient, $P_T \nabla$"),
     Notation("Hess", r"\mathrm{Hess}", "", r"Riemannian Hessian, the second derivative along geodesics"),

@@ -22,7 +22,7 @@ MANY_LINES = 6
 _WIDEST = 76
 """Lines that are wider, although broken, have names put into them as well."""
 
-MAX_LINES = 24
+MAX_LINES = 36
 """More lines than this are cut."""
 
 
