@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .assumptions import warn_where_theorems_do_not_apply
 from .checkpoint import Checkpoint, content_hash
 from .compiled import stepping
+from .compiled.lines import square
 from .conditioning import is_clearly_well_conditioned, warn_where_ill_conditioned
 from .errors import InputError
 from .events import Event, event_list
@@ -112,7 +113,7 @@ def sharpness_flow(
     turns = can_turn(once)
     sharpness, gradient, work = once.gradient_at(W, problem_at(once, W if turns else None))
     warn_where_theorems_do_not_apply(manifold, work.z, sharpness)
-    if not turns and not is_clearly_well_conditioned(work.K):
+    if not turns and not is_clearly_well_conditioned(square(work.K)):
         warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
     speed = float(np.linalg.norm(gradient))
     residual = float(residuals(once, W[None])[0]) if turns else float(np.abs(work.f - once.y).max(initial=0.0))
@@ -137,7 +138,7 @@ def sharpness_flow(
     })  # fmt: skip
     run = Integration(
         once, W, (sharpness, speed, residual), t0, control, chosen,
-        manifold.coordinates.orthogonal_part(start),
+        manifold.coordinates.orthogonal_part(start), work,
         events=watched, times=times, callback=callback, keep_path=keep_path,
         memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),
         checkpoint=resumed,
