@@ -35,8 +35,11 @@ class sigmoid(Function):  # noqa: N801 (named as in formulas)
     def _eval_is_extended_real(self) -> bool | None:
         return self.args[0].is_extended_real
 
+    def _eval_rewrite_as_exp(self, arg: Expr, **_: object) -> Expr:
+        return 1 / (1 + exp(-arg))
+
     def _eval_evalf(self, prec: int) -> Expr:
-        return (1 / (1 + exp(-self.args[0])))._eval_evalf(prec)
+        return self.rewrite(exp)._eval_evalf(prec)
 
     def _latex(self, printer: object, exp: str | None = None) -> str:
         return _named(r"\mathrm{sigmoid}", printer._print(self.args[0]), exp)  # type: ignore[attr-defined]

@@ -69,22 +69,36 @@ CONSTANTS: MappingProxyType[str, Expr] = MappingProxyType({"pi": sympy.pi, "E": 
 
 KINKED = frozenset(
     ["abs", "Abs", "fabs", "relu", "ReLU", "leaky_relu", "elu", "selu", "max", "Max", "min", "Min"]
-    + ["sign", "Heaviside", "Piecewise", "floor", "ceiling", "clip", "hardtanh", "softsign"]
+    + ["sign", "Heaviside", "Piecewise", "floor", "ceiling", "clip", "hardtanh", "softsign", "cbrt", "where"]
 )
 """Names that people try and that are not three times differentiable."""
 
 WRITTEN: MappingProxyType[str, str] = MappingProxyType(
     {
+        "atanh": "log((1 + z)/(1 - z))/2",
+        "arctanh": "log((1 + z)/(1 - z))/2",
+        "cot": "1/tan(z)",
+        "coth": "1/tanh(z)",
+        "csc": "1/sin(z)",
+        "csch": "1/sinh(z)",
+        "erfc": "1 - erf(z)",
+        "expit": "sigmoid(z)",
         "gelu": "z*(1 + erf(z/sqrt(2)))/2",
         "ln": "log(z)",
+        "log10": "log(z)/log(10)",
+        "log2": "log(z)/log(2)",
         "logcosh": "log(cosh(z))",
+        "logistic": "sigmoid(z)",
+        "logsigmoid": "-softplus(-z)",
         "mish": "z*tanh(softplus(z))",
+        "sec": "1/cos(z)",
         "sech": "1/cosh(z)",
         "silu": "z*sigmoid(z)",
         "swish": "z*sigmoid(z)",
+        "tanhshrink": "z - tanh(z)",
     }
 )
-"""Names that people try and that are formulas."""
+"""Names that people try and that are formulas, in small letters."""
 
 _LEAVES = (sympy.Integer, Rational, type(sympy.pi), type(sympy.E))
 
@@ -187,13 +201,13 @@ def unknown_function(name: str) -> str:
     >>> unknown_function("silu")
     'silu is no function of the grammar; write z*sigmoid(z) for silu(z)'
     """
-    if name in KINKED:
+    if name in KINKED or name.lower() in KINKED:
         return (
             f"{name} is not three times differentiable, which the flow needs; "
             "use a smooth function in its place, for example softplus"
         )
-    if name in WRITTEN:
-        return f"{name} is no function of the grammar; write {WRITTEN[name]} for {name}(z)"
+    if name.lower() in WRITTEN:
+        return f"{name} is no function of the grammar; write {WRITTEN[name.lower()]} for {name}(z)"
     if name.lower() in CALLS:
         return f"unknown function {name!r}; write {name.lower()}(z)"
     return f"unknown function {name!r}; the functions are {function_names()}"

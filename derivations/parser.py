@@ -24,10 +24,17 @@ MAX_LENGTH = 2000
 _LITERAL = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_+\-*/(). \t]")
 _JUXTAPOSED = re.compile(r"(?<![A-Za-z0-9_.])(\d+\.?\d*)\s*([A-Za-z_(])")
+_KINKED = re.compile(rf"(?<![A-Za-z0-9_.])({'|'.join(sorted(grammar.KINKED))})\s*\(", re.IGNORECASE)
 _ADVICE = {
-    "^": "powers are written **, as in z**3",
     "=": "a formula is an expression, with no equals sign",
     ",": "every function takes one argument, and decimals have a point",
+    "|": grammar.unknown_function("abs"),
+    "\u2212": "minus is written -",
+    "\u03c0": "write pi",
+    "\u221a": "a root is written sqrt(z)",
+    **dict.fromkeys("^\u00b2\u00b3", "powers are written **, as in z**3"),
+    **dict.fromkeys("\u00b7\u00d7\u22c5", "products are written *, as in 2*z"),
+    **dict.fromkeys("[]{}", "brackets are round"),
 }
 _OPERATORS: Mapping[type, Callable[[Expr, Expr], Expr]] = {
     ast.Add: grammar.add,
@@ -89,6 +96,9 @@ def _check_text(text: str) -> None:
         raise FormulaError("the formula is empty; write one such as z**3 + z")
     if len(text) > MAX_LENGTH:
         raise FormulaError(f"the formula is {len(text)} characters long; at most {MAX_LENGTH} are allowed")
+    kinked = _KINKED.search(text)
+    if kinked:  # before its commas and signs of comparison, which are not allowed either
+        raise _located(text, kinked.start(), grammar.unknown_function(kinked.group(1)))
     bad = _FORBIDDEN.search(text)
     if bad:
         advice = _ADVICE.get(bad.group(), "allowed are letters, digits, + - * / ** ( ) . and _")
@@ -162,7 +172,7 @@ class _TextWalk:
     def _argument(self, node: ast.Call) -> list[ast.expr]:
         """The one argument of a call by name."""
         if not isinstance(node.func, ast.Name):
-            raise self._at(node, _not_by_name(node.func))
+            raise self._at(node, _no_name(node.func))
         if node.func.id in self.names or node.func.id in grammar.CONSTANTS:
             raise self._at(node, f"{node.func.id} is not a function; write {node.func.id}*(...) for a product")
         if node.func.id not in grammar.CALLS:
@@ -195,20 +205,21 @@ def _kind(node: ast.expr) -> str:
     return type(node).__name__ if operator is None else f"{type(node).__name__} with {type(operator).__name__}"
 
 
+def _no_name(called: ast.expr) -> str:
+    """What to do about a call of something that is not a name, such as np.tanh or (z + 1)."""
+    if isinstance(called, ast.Attribute):
+        return f"functions are named without what they are from; write {called.attr}(...)"
+    return "only the listed functions can be called; a product needs its sign *"
+
+
 def _unknown_name(name: str, names: Mapping[str, Symbol]) -> str:
     allowed = ", ".join([*names, *grammar.CONSTANTS])
     if name in grammar.CALLS:
         return f"{name} is a function and needs its argument: {name}(z)"
     if name == "e":
         return "unknown name 'e'; Euler's number is written E, its powers exp(z)"
-    own = ": z is the pre-activation, and scalars that a unit trains are named as own" if "a" in names else ""
-    return f"unknown name {name!r}; the names are {allowed}{own}"
-
-
-def _not_by_name(called: ast.expr) -> str:
-    if isinstance(called, ast.Attribute) and called.attr in grammar.CALLS:
-        return f"functions stand without a module's name: {called.attr}(z)"
-    return "only the listed functions can be called; a product needs its sign *"
+    hint = "; z is the pre-activation, and trained scalars are declared as the unit's own" if "a" in names else ""
+    return f"unknown name {name!r}; the names are {allowed}{hint}"
 
 
 def _located(text: str, column: int, message: str) -> FormulaError:

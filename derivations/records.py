@@ -9,9 +9,9 @@ from typing import Literal
 
 from sympy import Basic
 
-from derivations.blocks import Block
+from derivations.blocks import Block, each
 from derivations.copies import KeepsFormulas
-from derivations.printing import RELATIONS, latex
+from derivations.printing import RELATIONS, drawn_out, latex
 
 # References in a statement, which only a report can follow: [text](#eq-name).
 _REFERENCE = re.compile(r"\[([^\]]*)\]\(#eq-(\w+)\)")
@@ -28,7 +28,7 @@ class Step(KeepsFormulas):
 
     def latex(self) -> str:
         """Write the expression in LaTeX."""
-        return latex(self.expression)
+        return latex(each(self.expression, drawn_out))
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,17 @@ class Record(KeepsFormulas):
 
     def latex(self) -> str:
         """Write the formula in LaTeX (amsmath and amssymb suffice)."""
-        return f"{latex(self.left)} {RELATIONS[self.relation]} {latex(self.right)}"
+        return f"{latex(self.left)} {RELATIONS[self.relation]} {latex(each(self.right, drawn_out))}"
 
     def _repr_latex_(self) -> str:
         """What Jupyter shows where it shows no HTML."""
         return rf"$\displaystyle {self.latex()}$"
 
     def _repr_html_(self) -> str:
-        """What Jupyter shows: title, statement and formula, which its MathJax sets."""
+        """What Jupyter shows: title, statement and formula, which its MathJax sets, in lines as in a report."""
+        # Imported here because a report is made of records.
+        from derivations.report.layout import relation
+
         statement = _REFERENCE.sub(r"\1(\2)", self.statement)
-        return f"<p><b>{escape(self.title)}.</b> {escape(statement)}</p>\n$$\n{escape(self.latex())}\n$$"
+        shown = relation(self.left, self.relation, self.right).latex
+        return f"<p><b>{escape(self.title)}.</b> {escape(statement)}</p>\n$$\n{escape(shown)}\n$$"

@@ -120,6 +120,21 @@ def rename(expr: Expr, names: dict[Symbol, Symbol]) -> Expr:
     return expr.xreplace(names)
 
 
+def apart(expr: Expr) -> Expr:
+    """Sum over r where j is free, so that no letter means two things in one formula.
+
+    >>> apart(sym.Z[sym.j, sym.i] * over(sym.Z[sym.j, sym.i], sym.j))
+    z[j, i]*Sum(z[r, i], (r, 1, m))
+    """
+    if sym.j not in expr.free_symbols:
+        return expr
+    return rebuild(expr, Sum, _over_r)
+
+
+def _over_r(sum_: Sum) -> Sum:
+    return sum_.func(*[arg.xreplace({sym.j: sym.r}) for arg in sum_.args]) if sym.j in sum_.bound_symbols else sum_
+
+
 def vanishes(expr: Expr) -> bool:
     """Whether an expression is nought once every sum is split into its terms.
 

@@ -207,7 +207,7 @@ def _extrema(unit: UnitFunction, found: Mapping[str, Curve], low: Expr, high: Ex
 
 def _extremum(name: str, curve: Curve, low: Expr, high: Expr) -> Extremum:
     back = curve.generator.back
-    critical = [(back(t), Abs(value_at(curve, t))) for t in zeros(curve.slope, low, high)]
-    ends = (abs(limit_at(curve, low, "+")), abs(limit_at(curve, high, "-")))
+    critical = [(back(t), value_at(curve, t)) for t in zeros(curve.slope, low, high)]
+    ends = (limit_at(curve, low, "+"), limit_at(curve, high, "-"))
     least = min([value for _, value in critical] + list(ends), key=number)
     return Extremum(name, curve.source, tuple(critical), ends, least)

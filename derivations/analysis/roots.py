@@ -27,6 +27,8 @@ from derivations.analysis.generator import Curve, T, reduced
 
 _DIGITS = 30
 _SIMPLE = 40
+_NOUGHT = Rational(1, 10**25)
+"""Numbers that agree to this are taken for equal."""
 
 
 def zeros(ratio: Expr, low: Expr, high: Expr) -> tuple[Expr, ...]:
@@ -70,10 +72,10 @@ def number(x: Expr) -> float:
 
 
 def less(x: Expr, y: Expr) -> bool:
-    """Whether x < y, by thirty digits; numbers that agree to these are taken for equal."""
+    """Whether x < y, by thirty digits."""
     if oo in (x, y) or -oo in (x, y):
         return number(x) < number(y)
-    return bool((y - x).evalf(_DIGITS, chop=True) > Rational(1, 10**25))
+    return bool((y - x).evalf(_DIGITS, chop=True) > _NOUGHT)
 
 
 def between(low: Expr, high: Expr) -> Rational:
@@ -93,9 +95,20 @@ def sign_at(ratio: Expr, t: Rational) -> int:
 
 
 def value_at(curve: Curve, t: Expr) -> Expr:
-    """The value of a curve at a zero of something, in a short form where there is one."""
-    factor = curve.factor.subs(curve.z, curve.generator.back(t))
-    return factor * _short(curve.ratio.subs(T, t))
+    """The size of a curve's value at a zero of something, in a short form where there is one; infinite at a pole."""
+    return curve.factor.subs(curve.z, curve.generator.back(t)) * _size(curve.ratio, t)
+
+
+def _size(ratio: Expr, t: Expr) -> Expr:
+    """The size of a rational function at a finite number; a root of a polynomial is left no power beyond its degree."""
+    parts = [Poly(part, T) for part in fraction(cancel(ratio))]
+    if isinstance(t, CRootOf):
+        parts = [part.rem(Poly(t.poly.as_expr().subs(t.poly.gen, T), T)) for part in parts]
+    above, below = (part.as_expr().subs(T, t) for part in parts)
+    if abs(below.evalf(_DIGITS, chop=True)) < _NOUGHT:
+        return oo
+    value = _short(above / below)
+    return -value if number(value) < 0 else value
 
 
 def _short(value: Expr) -> Expr:
@@ -110,8 +123,10 @@ def _short(value: Expr) -> Expr:
 
 
 def limit_at(curve: Curve, t: Expr, side: str) -> Expr:
-    """The limit of a curve at an end of an interval of t, from the side "+" or "-"."""
-    if not curve.factor.has(curve.z):
-        return curve.factor * _short(limit(curve.ratio, T, t, side))
+    """The size of a curve's limit at an end of an interval of t, from the side "+" or "-"."""
     z = curve.generator.back(t)
-    return limit(curve.factor * curve.ratio.subs(T, curve.generator.of(curve.z)), curve.z, z, side)
+    if t.is_finite and (z.is_finite or not curve.factor.has(curve.z)):
+        return value_at(curve, t)
+    if not curve.factor.has(curve.z):
+        return abs(curve.factor * _short(limit(curve.ratio, T, t, side)))
+    return abs(limit(curve.factor * curve.ratio.subs(T, curve.generator.of(curve.z)), curve.z, z, side))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -80,12 +80,18 @@ def deviation(left: Array, right: Array, usual: float = 1.0) -> float:
 
 
 def sized_arithmetic(unit: UnitFunction, plain: Arithmetic) -> Arithmetic:
-    """Numbers with their sizes, and the unit's own derivatives in the place of generic ones."""
+    """Numbers with their sizes, and the unit's own derivatives, what cancels within them included, for generic ones."""
+    functions = {name: _of_value(function) for name, function in plain.functions.items()}
+    own = Arithmetic(lambda x: sized(plain.rational(x)), lambda x: sized(plain.constant(x)), functions)
 
     def derivative(node: UnitDerivative | ActivationDerivative, arguments: tuple[Any, ...]) -> Sized:
-        return sized(derivative_value(unit, node, tuple(sized(x).value for x in arguments), plain))
+        return sized(derivative_value(unit, node, tuple(sized(sized(x).value) for x in arguments), own))
 
-    return Arithmetic(lambda x: sized(plain.rational(x)), derivative=derivative)
+    return Arithmetic(own.rational, derivative=derivative)
+
+
+def _of_value(function: Callable[[Any], Any]) -> Callable[[Sized], Sized]:
+    return lambda x: sized(function(x.value))
 
 
 def derivative_value(

@@ -35,8 +35,9 @@ class Sized:
         other = sized(other)
         return Sized(self.value / other.value, self.size / abs(other.value))
 
-    def __pow__(self, exponent: int) -> Sized:
-        return Sized(self.value**exponent, self.size**exponent)
+    def __pow__(self, exponent: Any) -> Sized:
+        power = sized(exponent).value
+        return Sized(self.value**power, self.size**power) if isinstance(power, int) else sized(self.value**power)
 
     def __neg__(self) -> Sized:
         return Sized(-self.value, self.size)

@@ -14,14 +14,18 @@ from derivations.checks.constants import check_constants
 from derivations.errors import DerivationError
 from derivations.functions import ActivationDerivative
 from derivations.notation import NOTATION
-from derivations.printing import latex
+from derivations.printing import latex, width
 from derivations.report.checks_text import outcome
 from derivations.report.document import Block, Formula, Heading, Paragraph, Spans, Table, spans
-from derivations.report.layout import relation, width
+from derivations.report.layout import relation
+from derivations.report.shortest import shortest
 from derivations.unit import UnitFunction
 
 _SHORT, _SHORT_NUMBER = 30, 15
 """Operations; a number that needs more is shown by its digits."""
+
+_QUICK = 40
+"""Operations; SymPy takes minutes over more."""
 
 _COLUMN = 30
 """Characters of a function that a column of a table holds."""
@@ -46,7 +50,7 @@ def activation_blocks(unit: UnitFunction, enclosed: Enclosed | None = None) -> I
 
 def _derivatives(unit: UnitFunction) -> Iterator[Block]:
     for order, expr in enumerate(derivatives(unit)):
-        yield relation(ActivationDerivative(order, unit.z), "==", expr, f"eq-phi{order}")
+        yield relation(ActivationDerivative(order, unit.z), "==", shortest(expr), f"eq-phi{order}")
 
 
 _ASSUMPTIONS = (
@@ -110,7 +114,7 @@ def _bound(name: str, function: Expr, low: str, high: str) -> tuple[Spans, ...]:
 
 def _shown(name: str, function: Expr) -> str:
     """A function in a table: by the derivatives, which stand above, where no column holds it."""
-    formula = latex(function)
+    formula = latex(function.replace(Abs, lambda inner: Abs(shortest(inner))) if function.has(Abs) else shortest(function))
     return f"${_DEFINED[name]}$" if width(formula) > _COLUMN else rf"$\displaystyle {formula}$"
 
 
@@ -164,7 +168,7 @@ def _constants(found: Assumptions) -> Iterator[Block]:
         raise DerivationError(f"machine checks refused the constants {', '.join(refused)}: please report the formula")
     yield Table(tuple(map(spans, header)), tuple(map(_constant, found.extrema)))
     said = "; ".join(f"${NOTATION[result.record].latex}$ {outcome(result)}" for result in results)
-    yield Paragraph(spans(f"Checked at fifty digits: {said}."))
+    yield Paragraph(spans(f"Checked: {said}."))
     yield from _missing(found)
 
 
@@ -208,6 +212,8 @@ def least_sharpness(unit: UnitFunction) -> Expr | None:
     found = inverse(unit, 0)
     if found is None:
         return None
-    value = simplify(derivatives(unit)[1].subs(unit.z, found).rewrite(exp) ** 2)
-    value = radsimp(simplify(value))
+    slope = derivatives(unit)[1].subs(unit.z, found).rewrite(exp)
+    if slope.count_ops() > _QUICK:
+        return None
+    value = radsimp(simplify(simplify(slope**2)))
     return value if value.count_ops() <= _SHORT and not value.has(Abs) else None

@@ -14,12 +14,13 @@ from derivations.printing import latex
 from derivations.records import Record
 from derivations.report.activation import activation_blocks
 from derivations.report.appendix import check_blocks, kernel_blocks, notation_blocks, origin_blocks
-from derivations.report.derived import record_blocks
+from derivations.report.derived import in_own_names, own_names, record_blocks
 from derivations.report.document import Block, Document, Heading, Paragraph, spans
 from derivations.report.layout import relation
 from derivations.report.linking import linked
 from derivations.report.statements import NUMBERS, closed_forms, note, overview
 from derivations.rules import convexity, loss, manifold, theorems
+from derivations.unit import UnitFunction
 
 _PARTS = (
     (
@@ -159,11 +160,25 @@ def _subject(derivation: Derivation) -> Iterator[Block]:
         text = "The unit function is left open: the formulas hold for every one with as many derivatives as they show."
         yield Paragraph(spans(text))
         return
-    own = ", ".join(f"$c_{{{number}}} = {latex(c)}$" for number, c in enumerate(unit.c, start=1))
-    scalars = f" Its own trained scalars are {own}." if own else ""
+    scalars = f" Its own trained scalars are {_own(unit)}." if unit.p else ""
     text = "A network is a sum of units; $z$ is the pre-activation of one at a sample and $a$ a fixed coefficient."
     yield Paragraph(spans(f"{text}{scalars} The unit function is"))
     yield relation(Symbol(r"\psi", real=True), "==", unit.psi)
+
+
+def _own(unit: UnitFunction) -> str:
+    """The own scalars, each with its number, and with its name at unit j where that is used."""
+    names = [latex(c) for c in unit.c]
+    if own_names(unit):
+        numbered = [f"c_{{{number}, j}}" for number in range(1, unit.p + 1)]
+        pairs = ", ".join(f"${x} = {in_own_names(x, unit)}$" for x in numbered)
+        return f"{_joined(names)}; those of unit $j$ are {pairs}"
+    return ", ".join(f"$c_{{{number}}} = {name}$" for number, name in enumerate(names, start=1))
+
+
+def _joined(names: list[str]) -> str:
+    *first, last = [f"${name}$" for name in names]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _activation(subject: _Subject) -> Iterator[Block]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from sympy import Basic, Expr, Sum, Tuple, nan, zoo
+from sympy import Basic, Expr, Sum, Symbol, Tuple, nan, zoo
 
 from derivations.blocks import components, each
 from derivations.checks.result import CheckResult
 from derivations.functions import ActivationDerivative, UnitDerivative
+from derivations.notation import NOTATION
 from derivations.pointwise import unit_derivative
+from derivations.printing import latex
 from derivations.records import Record, Step
 from derivations.report.document import Block, Checks, Formula, Heading, Paragraph, Spans, Steps, spans
 from derivations.report.layout import expression, relation, symbols
+from derivations.report.shortest import shortest
 from derivations.stable import exposed
 from derivations.sums import rebuild
 from derivations.unit import UnitFunction
@@ -83,8 +87,41 @@ def own_formula(record: Record, unit: UnitFunction) -> Formula | None:
     right = specialised(record.right, unit)
     if right.has(zoo, nan):
         return None
-    size = sum(part.count_ops() for part in components(right))
-    return relation(record.left, record.relation, right) if size <= _LONGEST else None
+    if sum(part.count_ops() for part in components(right)) > _LONGEST:
+        return None
+    shown = relation(record.left, record.relation, right)
+    return replace(shown, lines=tuple(in_own_names(line, unit) for line in shown.lines))
+
+
+_SCALAR = re.compile(r"c_\{(\d), ([a-z])\}")
+
+
+def in_own_names(line: str, unit: UnitFunction) -> str:
+    r"""LaTeX with the scalars of unit j by their own names, b_j for c_{1, j}.
+
+    >>> in_own_names(r"c_{1, j}^{2} + c_{2, j}", UnitFunction("alpha * tanh(w_1*z)", own=("w_1", "alpha")))
+    'w_{1, j}^{2} + \\alpha_{j}'
+    """
+    names = own_names(unit)
+    return _SCALAR.sub(lambda found: _with_index(names[int(found[1]) - 1], found[2]), line) if names else line
+
+
+def own_names(unit: UnitFunction) -> tuple[str, ...]:
+    """The own scalars' names in LaTeX, none where one of them means something else in formulas.
+
+    >>> own_names(UnitFunction("c*tanh(b*z)", own=("b", "c"))), own_names(UnitFunction("u*z", own=("u",)))
+    (('b', 'c'), ())
+    """
+    names = tuple(latex(Symbol(name)) for name in unit.own)
+    taken = set(NOTATION) - {"c"} | {"omega", "theta", "x"}
+    plain = not any(name in taken or shown.startswith("c_") or "^" in shown for name, shown in zip(unit.own, names, strict=True))
+    return names if plain else ()
+
+
+def _with_index(name: str, index: str) -> str:
+    """A name with an index, after the subscript that it may have."""
+    stem, _, subscript = name.partition("_")
+    return f"{stem}_{{{subscript.strip('{}')}, {index}}}" if subscript else f"{name}_{{{index}}}"
 
 
 def specialised(expr: Basic, unit: UnitFunction) -> Basic:
@@ -102,5 +139,5 @@ def specialised(expr: Basic, unit: UnitFunction) -> Basic:
 def _own(node: Expr, unit: UnitFunction) -> Expr:
     names = (unit.z,) if isinstance(node, ActivationDerivative) else (unit.z, *unit.c, unit.a)
     arguments = node.args[len(node.orders) :]
-    local = exposed(unit_derivative(unit, node.func(*node.orders, *names)))
+    local = shortest(exposed(unit_derivative(unit, node.func(*node.orders, *names))))
     return local.xreplace(dict(zip(names, arguments, strict=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from functools import lru_cache, singledispatch
 from html import escape
@@ -25,6 +26,7 @@ from derivations.report.document import (
     Spans,
     Steps,
     Table,
+    Text,
     Verbatim,
     symbol_anchor,
 )
@@ -96,7 +98,25 @@ def _plain(content: Spans) -> str:
 
 
 def _spans(content: Spans, numbers: Numbers) -> str:
-    return "".join(_span(span, numbers) for span in content)
+    """Running text, in which no line begins with the sign that follows a formula."""
+    pieces: list[str] = []
+    for before, span in zip((None, *content), content, strict=False):
+        shown = _span(span, numbers)
+        mark = _MARK.match(shown) if isinstance(span, Text) and _is_formula(before) else None
+        if mark:
+            pieces[-1] = f'<span class="kept">{pieces[-1]}{mark.group()}</span>'
+            shown = shown[mark.end() :]
+        pieces.append(shown)
+    return "".join(pieces)
+
+
+_MARK = re.compile(r"[.,;:)]+")
+
+
+def _is_formula(span: Span | None) -> bool:
+    """Whether a span is a formula, perhaps within a link."""
+    content = span.content if isinstance(span, Reference) else (span,)
+    return all(isinstance(part, Maths) for part in content) and bool(content)
 
 
 def _span(span: Span, numbers: Numbers) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from sympy import Add, Basic, Expr, Indexed, Mul, Sum, Symbol, Tuple, preorder_traversal
@@ -10,7 +9,7 @@ from sympy import Add, Basic, Expr, Indexed, Mul, Sum, Symbol, Tuple, preorder_t
 from derivations.blocks import components
 from derivations.functions import ActivationDerivative, UnitDerivative
 from derivations.notation import NOTATION
-from derivations.printing import RELATIONS, latex, terms
+from derivations.printing import RELATIONS, drawn_out, latex, terms, width
 from derivations.report.document import Formula, Maths, Reference, Spans, Text, Verbatim
 from derivations.report.naming import named
 
@@ -23,7 +22,7 @@ MANY_LINES = 6
 _WIDEST = 76
 """Lines that are wider, although broken, have names put into them as well."""
 
-MAX_LINES = 24
+MAX_LINES = 36
 """More lines than this are cut."""
 
 
@@ -36,13 +35,14 @@ def relation(left: Basic, sign: str, right: Basic, anchor: str = "") -> Formula:
     lefts, rights = components(left), components(right)
     if len(lefts) != len(rights):
         lefts, rights = (left,), (right,)
+    rights = tuple(map(drawn_out, rights))
     starts = [f"{latex(x)} &{RELATIONS[sign]}" for x in lefts]
     return Formula(tuple(_lines(starts, rights)), anchor, symbols(Tuple(*lefts, *rights)) if anchor else ())
 
 
 def expression(expr: Basic) -> Formula:
     """An expression by itself, long ones broken, blocks a component a line."""
-    parts = components(expr)
+    parts = tuple(map(drawn_out, components(expr)))
     return Formula(tuple(_lines(["&"] * len(parts), parts)))
 
 
@@ -55,20 +55,6 @@ def symbols(expr: Basic) -> tuple[str, ...]:
     """
     found = {name for node in preorder_traversal(expr) for name in _names(node)}
     return tuple(name for name in NOTATION if name in found)
-
-
-def width(text: str) -> float:
-    r"""How wide LaTeX is when set, in characters; roughly.
-
-    >>> width(r"\frac{a}{b} + \rho_{1}") < 8
-    True
-    """
-    plain = re.sub(r"\\(left|right|mathrm|Bigl|Bigr|biggl|biggr|quad|cdot|,|;|!)\b ?", "", text)
-    plain = re.sub(r"\\(?:frac|tfrac)", "", plain)
-    plain = re.sub(r"\\((?:sin|cos|tan)h?|log|arctan)(?![A-Za-z])", r"\1", plain)
-    plain = re.sub(r"\\[A-Za-z]+", "x", plain)
-    scripts = sum(len(x) for x in re.findall(r"[_^]\{([^{}]*)\}", plain))
-    return len(re.sub(r"[{}_^\\\s]", "", plain)) - 0.4 * scripts
 
 
 def _names(node: Basic) -> Iterator[str]:
@@ -84,7 +70,10 @@ def _names(node: Basic) -> Iterator[str]:
         yield "phi"
 
 
-_SHOWN = {"F": "F", "L": "L", "Theta": r"\Theta", "f": "f_", "q": "q_{"}
+_SHOWN = {
+    "F": "F", "L": "L", "Theta": r"\Theta", "W": "W}", "f": "f_", "q": "q_{", "U": "U", "P_T": "P_T",
+    **{name: NOTATION[name].latex for name in ("derivative", "nabla", "grad", "Hess")},
+}
 
 
 def _lines(starts: list[str], rights: tuple[Basic, ...]) -> list[str]:
@@ -164,7 +153,8 @@ def _opened(expr: Basic) -> tuple[list[str], Expr] | None:
         return found and ([signs + found[0][0], *found[0][1:]], found[1])
     if isinstance(expr, Mul):
         wide = max(expr.args, key=lambda x: (isinstance(x, Sum | Add), width(latex(x))))
-        before = _ahead(Mul(*[x for x in expr.args if x is not wide]))
+        # Evaluated, 2 (x + y) would become 2 x + 2 y.
+        before = _ahead(Mul(*[x for x in expr.args if x is not wide], evaluate=False))
         if isinstance(wide, Add):
             return before, wide
         inner = _opened(wide) if isinstance(wide, Sum) else None

@@ -59,7 +59,7 @@ def symbol(latex: str) -> str | None:
 
     >>> symbol(r"\lambda_i"), symbol(r"\phi'''"), symbol(r"\rho_1"), symbol("z_{j i}")
     ('lambda_', 'phi', 'rho1', 'z')
-    >>> symbol("f = y"), symbol("T")
+    >>> symbol("f = y"), symbol("b")
     (None, None)
     """
     decorated = _DECORATED.fullmatch(latex)

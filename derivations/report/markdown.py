@@ -39,7 +39,7 @@ def markdown(document: Document) -> str:
     <BLANKLINE>
     """
     writer = Writer(document, GITHUB)
-    return "\n\n".join([f"# {_escape(document.title)}", *map(writer.block, document.blocks)]) + "\n"
+    return "\n\n".join([f"# {escaped(document.title)}", *map(writer.block, document.blocks)]) + "\n"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,12 @@ JUPYTER = Flavour(("$", "$"), ("$$\n", "\n$$"))
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 
 
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
+    r"""Text as Markdown shows it, sign for sign.
+
+    >>> print(escaped("c*tanh(b*z)"))
+    c\*tanh(b\*z)
+    """
     return _SPECIAL.sub(r"\\\1", text)
 
 
@@ -85,7 +90,7 @@ class Writer:
         if isinstance(span, Reference):
             shown = self.spans(span.content, cell=cell) or self.numbers.get(span.target, span.target)
             return f"[{shown}](#{span.target})"
-        return _escape(span.text)
+        return escaped(span.text)
 
     def formula(self, formula: Formula) -> str:
         """A formula by itself."""
@@ -137,7 +142,7 @@ def _listing(writer: Writer, block: Listing) -> str:
 
 
 def _checks(writer: Writer, block: Checks) -> str:
-    return "Checked. " + "; ".join(f"*{result.method}*: {_escape(outcome(result))}" for result in block.results) + "."
+    return "Checked. " + "; ".join(f"*{result.method}*: {escaped(outcome(result))}" for result in block.results) + "."
 
 
 _WRITERS: Mapping[type, Callable[[Writer, Any], str]] = {

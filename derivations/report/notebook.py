@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from derivations.report.document import Block, Document, Heading
-from derivations.report.markdown import JUPYTER, Writer
+from derivations.report.markdown import JUPYTER, Writer, escaped
 
 
 def notebook(document: Document, program: str) -> str:
@@ -18,7 +18,7 @@ def notebook(document: Document, program: str) -> str:
     """
     writer = Writer(document, JUPYTER)
     groups = _groups(document)
-    cells = [_cell("markdown", f"# {document.title}", 0), _cell("code", program, 1)]
+    cells = [_cell("markdown", f"# {escaped(document.title)}", 0), _cell("code", program, 1)]
     for number, group in enumerate(groups, start=2):
         cells.append(_cell("markdown", "\n\n".join(map(writer.block, group)), number))
     content = {"cells": cells, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}

@@ -56,8 +56,10 @@ _HEAD = """#set document(date: none)
 #show raw.where(block: true): set text(size: 6.5pt)
 #let doc-title(text-of) = { set document(title: text-of); align(center, text(17pt, strong(text-of))) }
 #let formula(svg, w, speech) = layout(size => {
+  let drawn(width) = image(bytes(svg), format: "svg", width: width, alt: speech)
   let width = calc.min(w * 10pt, size.width)
-  align(center, image(bytes(svg), format: "svg", width: width, alt: speech))
+  let height = measure(drawn(width)).height
+  align(center, drawn(if height > 680pt { width * (680pt / height) } else { width }))
 })
 #let inline(svg, w, depth, speech) = box(
   baseline: depth * 10pt, image(bytes(svg), format: "svg", width: w * 10pt, alt: speech)

@@ -60,8 +60,19 @@ def overview(
 ) -> Iterator[Block]:
     """A table of the statements with what the report says of each."""
     header = tuple(map(spans, ("statement", "needs", "for this unit", "formula")))
-    rows = tuple(_row(statement, verdict(statement, unit, p, enclosed), records) for statement in STATEMENTS)
+    said: dict[str, str] = {}
+    verdicts = [_once(statement, verdict(statement, unit, p, enclosed), said) for statement in STATEMENTS]
+    rows = tuple(_row(*pair, records) for pair in zip(STATEMENTS, verdicts, strict=True))
     yield Table(header, rows, tuple(statement_anchor(statement.id) for statement in STATEMENTS))
+
+
+def _once(statement: Statement, text: str, said: dict[str, str]) -> str:
+    """A verdict, or the statement that has the same if its text is long."""
+    first = said.setdefault(text, statement.id)
+    return text if first == statement.id or len(text) < _LONG else f"as [{first}](#{statement_anchor(first)})"
+
+
+_LONG = 30
 
 
 def _row(statement: Statement, said: str, records: frozenset[str]) -> tuple[Spans, ...]:
@@ -215,7 +226,7 @@ def _confined(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
 
 def _rate(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
     constants = [found.extremum(name) for name in ("rho1", "gamma")]
-    if all(x is not None and x.infimum.is_positive for x in constants):
+    if all(x is not None and number(x.infimum) > 0 for x in constants):
         first, ratio = (x.infimum for x in constants if x is not None)
         factor = number_latex(8 * first**2 * ratio)
         yield Paragraph(
@@ -237,7 +248,7 @@ def _rate(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
 
 def _local(unit: UnitFunction, found: Assumptions) -> Iterator[Block]:
     constants = {name: found.extremum(name) for name in ("rho1", "rho2", "beta")}
-    positive = {name: x.infimum for name, x in constants.items() if x is not None and x.infimum.is_positive}
+    positive = {name: x.infimum for name, x in constants.items() if x is not None and number(x.infimum) > 0}
     if "beta" in positive:
         yield Paragraph(spans(
             rf"For this unit $\beta = {number_latex(positive['beta'])}$ can be taken on the whole interval of A1."

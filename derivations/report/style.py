@@ -33,6 +33,7 @@ a:hover, a:focus { text-decoration: underline; }
 a.symbol { color: inherit; }
 math { font-family: "Manifoldflow Maths", math; font-size: 1.04em; }
 math:not([display]) { padding-right: 0.08em; }
+.kept { white-space: nowrap; }
 code, pre { font: 0.86em/1.45 ui-monospace, SFMono-Regular, "DejaVu Sans Mono", Menlo, monospace; }
 pre { background: var(--card); border-radius: 0.4rem; padding: 0.8rem 1rem; }
 .wide { overflow-x: auto; overflow-y: hidden; }

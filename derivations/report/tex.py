@@ -6,6 +6,7 @@ import re
 from functools import singledispatch
 from typing import TypeAlias
 
+from derivations.printing import width
 from derivations.report.checks_text import outcome
 from derivations.report.document import (
     Block,
@@ -23,7 +24,7 @@ from derivations.report.document import (
     Table,
     Verbatim,
 )
-from derivations.report.layout import shares, width
+from derivations.report.layout import shares
 
 Row: TypeAlias = tuple[Spans, ...]
 

@@ -10,7 +10,7 @@ from derivations import symbols as sym
 from derivations.blocks import Block, block, each
 from derivations.records import Record, Step
 from derivations.rules.setting import Setting
-from derivations.sums import flatten, merge, rename, tidy
+from derivations.sums import apart, flatten, merge, rename, tidy
 
 PAPER = "Gatmiry, Li, Reddi and Jegelka (ICML 2024)"
 OWN = "trained scalars and coefficients per sample: beyond the paper"
@@ -93,7 +93,7 @@ def loss_gradient(setting: Setting, records: Records) -> Record:
         relation="==",
         right=right,
         steps=(
-            Step(raw, "differentiate the sum and sum over the Kronecker deltas"),
+            Step(each(raw, apart), "differentiate the sum and sum over the Kronecker deltas"),
             Step(right, "write $f_i$ for the output"),
         ),
         uses=("output", "loss"),
@@ -114,7 +114,7 @@ def loss_hessian(setting: Setting, records: Records) -> Record:
         relation="==",
         right=right,
         steps=(
-            Step(raw, r"differentiate the loss twice along $\Theta + t U$ at $t = 0$"),
+            Step(raw, r"differentiate the loss twice along $W + t U$ at $t = 0$"),
             Step(right, "write $f_i$ for the output"),
         ),
         uses=("output", "loss"),
@@ -168,7 +168,7 @@ def output_hessian(setting: Setting, records: Records) -> Record:
         left=sym.display(r"\mathrm{D}^2 f_i[U, U]"),
         relation="==",
         right=right,
-        steps=(Step(right, r"differentiate the sum of units twice along $\Theta + t U$ at $t = 0$"),),
+        steps=(Step(right, r"differentiate the sum of units twice along $W + t U$ at $t = 0$"),),
         uses=("output",),
         source="chain rule",
         definition="second derivative of the output along U",

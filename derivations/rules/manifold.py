@@ -11,14 +11,14 @@ from derivations.errors import DerivationError
 from derivations.records import Record, Step
 from derivations.rules.loss import OWN, PAPER, Records, at_sample, name_output, on_manifold, partials
 from derivations.rules.setting import Setting
-from derivations.sums import flatten, merge, over, rename, summand, tidy, vanishes
+from derivations.sums import apart, flatten, merge, over, rename, summand, tidy, vanishes
 
 _SOURCE = f"{PAPER}; {OWN}"
 
 
 def combined(weights: Expr, rows: Block) -> Block:
     """The block sum_i weight_i (row i), summed over the samples."""
-    return each(rows, lambda row: over(weights * row, sym.i))
+    return each(rows, lambda row: apart(over(weights * row, sym.i)))
 
 
 def minus(left: Block, right: Block) -> Block:
@@ -112,7 +112,7 @@ def full_trace_gradient(setting: Setting, records: Records) -> Block:
         DerivationError: it differs from grad F by something that is no combination of the rows grad f_i.
     """
     trace = rename(setting.trace(setting.loss()), {sym.r: sym.j})
-    gradient = each(setting.by_parameters(trace), lambda part: on_manifold(part, setting))
+    gradient = each(setting.by_parameters(trace), lambda part: apart(on_manifold(part, setting)))
     weight = residual_weight(name_output(trace, setting))
     normal = combined(weight, records["jacobian"].right)
     rest = minus(minus(gradient, records["euclidean_gradient"].right), normal)
@@ -143,12 +143,15 @@ def riemannian_hessian(setting: Setting, records: Records) -> Record:
         relation="==",
         right=right,
         steps=(
-            Step(sharp, r"differentiate $F$ twice along $\Theta + t U$"),
-            Step(bend, r"a curve on the manifold bends: its acceleration $W$ has $\nabla f_i \cdot W = -$ this"),
+            Step(sharp, r"differentiate $F$ twice along $W + t U$"),
+            Step(
+                bend,
+                r"a curve on the manifold bends: its acceleration $\ddot{W}$ has $\nabla f_i \cdot \ddot{W} = -$ this",
+            ),
             Step(
                 joined,
-                r"the curve adds $\nabla F \cdot W$, and on a geodesic $W$ is normal: this is $\sum_i \lambda_i "
-                r"\nabla f_i \cdot W$",
+                r"the curve adds $\nabla F \cdot \ddot{W}$, and on a geodesic $\ddot{W}$ is normal: this is "
+                r"$\sum_i \lambda_i \nabla f_i \cdot \ddot{W}$",
             ),
             Step(right, "collect the coefficients of the products of the components of $U$"),
         ),
@@ -217,13 +220,12 @@ def geodesic(setting: Setting, records: Records) -> Record:
     """The acceleration of a geodesic."""
     bend = records["output_hessian"].right
     weights = normal_directional(setting, bend)
-    right = each(records["jacobian"].right, lambda row: -over(weights * row, sym.i))
+    right = each(combined(weights, records["jacobian"].right), lambda part: -part)
     return Record(
         name="geodesic",
         title="Geodesics of the manifold",
         statement=(
-            r"A geodesic with velocity $U$ has the normal acceleration $-J^T K^{-1} q$, $q_i = \mathrm{D}^2 f_i[U, "
-            r"U]$."
+            r"A geodesic with velocity $U$ has the normal acceleration $-J^T K^{-1}\, \mathrm{D}^2 f[U, U]$."
         ),
         left=displayed(setting, r"\ddot{W}"),
         relation="==",

@@ -45,6 +45,15 @@ def test_a1_holds_beyond_where_the_third_derivative_vanishes(formula, edge):
     assert found.interval == found.holds[1]
 
 
+def test_constants_at_a_root_without_radicals():
+    found = assumptions(UnitFunction("z**4/4 + 3*z**2/2 - 2*z"))
+    root = number(found.interval.low)
+    assert root**3 + 3 * root == pytest.approx(2)
+    assert number(found.extremum("rho2").ends[0]) == pytest.approx(6 * root)
+    assert found.extremum("rho1").ends[0] == 0
+    assert found.extremum("gamma").ends[0] == oo
+
+
 def test_softplus_satisfies_a1_left_of_nought_only():
     (interval,) = assumptions(UnitFunction("log(1 + exp(z))")).holds
     assert (interval.low, interval.high) == (-oo, 0)

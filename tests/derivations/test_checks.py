@@ -23,6 +23,7 @@ from derivations.checks.result import unchecked, verdict
 from derivations.checks.space import Point, eliminate
 from derivations.checks.ways import AUTOGRAD, DIGITS
 from derivations.functions import ActivationDerivative, UnitDerivative
+from derivations.sums import over
 
 MIXED = UnitFunction("a*c*(z**3 + z) + b**2*sin(z) + 0.3*a*b", own=("c", "b"))
 UNITS = [
@@ -50,6 +51,14 @@ def test_every_record_passes_in_all_three_ways(unit):
     expected = [(record.name, method) for record in derivation.records for method in methods.get(record.name, METHODS)]
     assert [(x.record, x.method) for x in results] == expected
     assert all(x.detail and 0 <= x.deviation <= x.tolerance for x in results)
+
+
+def test_a_derivative_that_vanishes_by_cancelling_is_compared_with_what_cancels():
+    unit = UnitFunction("(z**3 + z)/(1 + z**2)")  # z
+    record = derive(unit)["output_hessian"]
+    assert all(result.passed for result in check(record, unit))
+    wrong = replace(record, right=record.right + over(sym.u[sym.j, sym.i] ** 2 / 1000, sym.j))
+    assert not any(result.passed for result in check(wrong, unit))
 
 
 def test_another_seed_tries_another_point():

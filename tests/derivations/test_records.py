@@ -112,7 +112,7 @@ def test_latex_is_balanced_and_has_only_known_words(derivation, record):
 def test_how_some_formulas_print():
     derivation = derive(activations.cubic())
     assert derivation["sharpness"].latex() == (
-        r"F = \sum_{i=1}^{n} \sum_{j=1}^{m} 2 {\phi'(z_{j i})}^{2} a_{j i}^{2} s_{i}"
+        r"F = 2 \sum_{i=1}^{n} \sum_{j=1}^{m} {\phi'(z_{j i})}^{2} a_{j i}^{2} s_{i}"
     )
     assert (
         derivation["hidden_convexity"]
@@ -147,3 +147,20 @@ def test_every_array_and_scalar_of_the_derivations_is_in_the_table():
     arrays = {str(base.label) for base in vars(sym).values() if type(base).__name__ == "IndexedBase"}
     scalars = {x.name for x in vars(sym).values() if type(x).__name__ == "Symbol"}
     assert arrays | scalars <= set(NOTATION)
+
+
+def letters_twice(expr: Basic, used: frozenset[Basic]) -> list[Basic]:
+    """The indices of sums that already mean something where the sum stands."""
+    if not isinstance(expr, Sum):
+        return [index for part in expr.args for index in letters_twice(part, used)]
+    bound = frozenset(expr.bound_symbols)
+    return [*(bound & used), *letters_twice(expr.function, used | bound)]
+
+
+def test_no_letter_means_two_things_in_a_formula():
+    twice = Sum(sym.Z[sym.j, sym.i] * Sum(sym.Z[sym.j, sym.i], (sym.j, 1, sym.m)), (sym.j, 1, sym.m))
+    assert letters_twice(twice, frozenset()) == [sym.j]
+    for _, record in RECORDS:
+        for block in (record.right, *[step.expression for step in record.steps]):
+            for part in block if isinstance(block, Tuple) else (block,):
+                assert letters_twice(part, frozenset(part.free_symbols)) == [], record.name

@@ -23,10 +23,11 @@ from derivations.analysis.assumptions import derivatives, functions
 from derivations.analysis.enclosed import Enclosed
 from derivations.checks.result import unchecked, verdict
 from derivations.parser import parse_formula
+from derivations.printing import width
 from derivations.report import build, html, machine_readable, markdown, notebook, pdf, tex
 from derivations.report.activation import _DEFINED, activation_blocks
 from derivations.report.checks_text import outcome
-from derivations.report.derived import specialised
+from derivations.report.derived import own_formula, own_names, specialised
 from derivations.report.document import (
     Document,
     Formula,
@@ -39,7 +40,7 @@ from derivations.report.document import (
     Text,
     spans,
 )
-from derivations.report.layout import MAX_LINES, relation, width
+from derivations.report.layout import MAX_LINES, relation
 from derivations.report.mathml import mathml
 from derivations.report.statements import STATEMENTS
 from derivations.report.statements import verdict as applies
@@ -434,3 +435,27 @@ def test_the_bytes_do_not_depend_on_the_process():
         digests.add(done.stdout.strip())
     assert len(digests) == 1
     assert re.fullmatch("[0-9a-f]{64}", digests.pop())
+
+
+def test_a_unit_is_shown_with_its_own_names_and_short_derivatives():
+    unit = UnitFunction("c*z/(1 + (b*z)**2)", own=("b", "c"))
+    record = derive(unit)["jacobian"]
+    below = r"b_{j}^{2} z_{j i}^{2} + 1"
+    by_theta, by_b, by_c = (line.partition("&= ")[2] for line in own_formula(record, unit).lines)
+    square = rf"{{\left({below}\right)^{{2}}}}"
+    assert by_theta == rf"\frac{{\left(1 - b_{{j}}^{{2}} z_{{j i}}^{{2}}\right) X_{{i k}} a_{{j i}} c_{{j}}}}{square}"
+    assert by_b == rf"- \frac{{2 a_{{j i}} b_{{j}} c_{{j}} z_{{j i}}^{{3}}}}{square}"
+    assert by_c == rf"\frac{{a_{{j i}} z_{{j i}}}}{{{below}}}"
+    assert own_names(UnitFunction("u*tanh(beta*z)", own=("u", "beta"))) == ()  # both mean something else
+
+
+def test_a_verdict_that_several_statements_share_is_said_once():
+    table = next(block for block in document("tanh").blocks if isinstance(block, Table))
+    said = ["".join(part.text for part in row[2] if isinstance(part, Text)) for row in table.rows]
+    assert sum("does not apply around" in text for text in said) == 2  # S7 needs no independent samples
+    assert said.count("as ") == 7
+
+
+def test_the_title_of_a_notebook_is_no_markup():
+    cell = json.loads(notebook(Document("Derivation for c*tanh(b*z)", ()), ""))["cells"][0]
+    assert cell["source"] == [r"# Derivation for c\*tanh(b\*z)"]

@@ -6,6 +6,7 @@ import platform
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from math import inf
 from pathlib import Path
@@ -83,6 +84,7 @@ class _Made:
     kernel: str
     enclosed: Enclosed | None = None
 
+    @cached_property
     def document(self) -> Document:
         """The document of every format but JSON."""
         return build(self.derivation, self.checks, **self._rest)
@@ -99,11 +101,11 @@ class _Made:
 
 _WRITERS: Mapping[str, Callable[[_Made], str | bytes]] = MappingProxyType(
     {
-        "html": lambda made: html(made.document()),
-        "md": lambda made: markdown(made.document()),
-        "tex": lambda made: tex(made.document()),
-        "ipynb": lambda made: notebook(made.document(), made.request.program),
-        "pdf": lambda made: pdf(made.document()),
+        "html": lambda made: html(made.document),
+        "md": lambda made: markdown(made.document),
+        "tex": lambda made: tex(made.document),
+        "ipynb": lambda made: notebook(made.document, made.request.program),
+        "pdf": lambda made: pdf(made.document),
         "json": lambda made: made.json(),
     }
 )
