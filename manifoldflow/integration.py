@@ -21,11 +21,12 @@ from .events import Event, crossings, end_of_run
 from .immutable import lock
 from .interpolation import GAP, lower_bound
 from .manifold import ZeroLossManifold
+from .rest import is_underway
 from .snapshots import put_back, snapshot
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
 from .trajectory import Segment, Trajectory
-from .trust_region import EPS, FAR
+from .trust_region import EPS
 from .turning import FLOOR, TURN_EVERY, Turning, residuals
 from .validation import Array
 
@@ -105,7 +106,7 @@ class Integration:
         self.steps_by_method = {"explicit": 0, "implicit": 0}
         scalars = np.zeros(stepping.N_SCALARS)
         scalars[[stepping.T, stepping.BEGAN]] = t0
-        scalars[stepping.PATIENCE] = 1.0
+        scalars[stepping.PATIENCE], scalars[stepping.SIZE] = 1.0, np.linalg.norm(W)
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(8, np.int64))
         self.tableaus: dict[str, Explicit | Rosenbrock] = {"explicit": dormand_prince(), "implicit": rodas5p()}
         self._scratch: dict[str, tuple[Any, ...]] = {}
@@ -129,6 +130,8 @@ class Integration:
                 self._take(self._next_segment())
                 if self.reason == "stationary" and np.isfinite(self.control.t_end) and not self._is_as_flat_as_wanted():
                     self._take(self._rest())
+                if self.reason == "stationary" and self._has_way_to_go():
+                    self.state.scalars[stepping.UNDERWAY], self.reason = 1.0, "running"
                 if self.checkpoint is not None and time.monotonic() - written >= self.checkpoint_interval:
                     self.checkpoint.save(snapshot(self))
                     written = time.monotonic()
@@ -266,30 +269,25 @@ class Integration:
         if segment.t.size == 1:
             return
         segment = self._until_event(segment)
+        if self.reason != "event" and np.isinf(self.control.t_end):
+            at_rounding = self.reason == "stationary" and not self._is_as_flat_as_wanted()
+            segment, ending = self.output.until_rounding(segment, at_rounding)
+            self.reason = ending or self.reason
         self._sample(segment)
         self.output.add(segment)
-        if self._is_at_infinity():
-            self.reason = "not_attained"
         self._mark()
         if self.callback is not None and self.callback(self._progress()) and self.reason == "running":
             self.reason = "stopped"
 
-    def _is_at_infinity(self) -> bool:
-        """Whether a run without an end is to end because its point runs away: at rounding, or too far out to go on.
-
-        At rounding may be the gradient; or the fall of F, with the gradient or where no more than the rounding of its
-        rounding is left: where a way's length grows as log t, F falls by |grad F|^2 t in all the time to come.
-        """
-        if np.isfinite(self.control.t_end) or self.reason == "event":
-            return False
-        start, end = (float(np.linalg.norm(W)) for W in (self.output.segments[0].W[0], self.state.W))
-        at_rounding = self.reason == "stationary" and not self._is_as_flat_as_wanted()
-        fallen = self.control.gradient_tolerance == 0.0 and self.output.fall_left() <= EPS**2
-        far = end > FAR * (1.0 + start)
-        return (at_rounding or far or fallen or not self.output.falls()) and self.output.runs_away()
+    def _has_way_to_go(self) -> bool:
+        """Whether a run without an end, stationary to rounding, is to go on: once, and from where it is."""
+        scalars = self.state.scalars
+        wanted = np.isinf(self.control.t_end) and not self._is_as_flat_as_wanted()
+        ahead = scalars[stepping.UNDERWAY] == 0.0 and scalars[stepping.T] == self.output.span[1]
+        return wanted and ahead and is_underway(self.manifold, self.state.W, self.work)
 
     def _is_as_flat_as_wanted(self) -> bool:
-        return bool(self.state.scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance)
+        return bool(0.0 < self.control.gradient_tolerance >= self.state.scalars[stepping.GRADIENT_NORM])
 
     def _progress(self) -> FlowProgress:
         t, (sharpness, gradient_norm, residual) = self.output.span[1], self.output.segments[-1].numbers[-1]
