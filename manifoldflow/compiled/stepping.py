@@ -242,15 +242,16 @@ def _is_at_rest(W, W_new, way):
 
 @jit_bare
 def _has_settled(state, t, speed, control):
-    """Whether a flow without an end has no way to go: |grad F| t falls, as next to minima of any order, to REST.
+    """Whether a flow without an end has no way to go: |grad F| t has fallen to REST, as a power of t.
 
-    Where the Euclidean gradient vanishes too, as for z^5 + z and labels of 0, nothing else shows it, and steps that are
-    below any tolerance go on until one is lost.
+    So it falls next to minima of order 4 and more, to those of order 2 by more than tenfold in a step. Where the
+    Euclidean gradient vanishes too, as for z^5 + z and labels of 0, nothing else shows it, and steps that are below any
+    tolerance go on until one is lost.
     """
     before = (state.scalars[T] - state.scalars[BEGAN]) * state.scalars[GRADIENT_NORM]
     now = (t - state.scalars[BEGAN]) * speed
     endless = np.isinf(control.t_end) and control.gradient_tolerance == state.scalars[UNDERWAY] == 0.0
-    return endless and now < before and now <= REST * state.scalars[SIZE]
+    return endless and 0.1 * before < now < before and now <= REST * state.scalars[SIZE]
 
 
 @jit_bare
