@@ -102,7 +102,7 @@ class Integration:
         self.control = control._replace(cost_ratio=ratio)
         if self.turning.possible:
             self.control = self.control._replace(stop_every=TURN_EVERY, floor=FLOOR)
-        self.method = "explicit" if method == "auto" else method
+        self.asked, self.method = self.control, "explicit" if method == "auto" else method
         self.steps_by_method = {"explicit": 0, "implicit": 0}
         scalars = np.zeros(stepping.N_SCALARS)
         scalars[[stepping.T, stepping.BEGAN]] = t0
@@ -171,6 +171,7 @@ class Integration:
         explicit, (record, *scratch) = self.method == "explicit", self._scratch_of(self.method)
         before = self.output.segments[-1]
         self.state.counters[stepping.RECORDED] = 0
+        self._allow_for_rounding()
         advance = explicit_advance if explicit else implicit_advance
         code = advance(
             self.state, self.turning.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
@@ -190,6 +191,15 @@ class Integration:
         )
         self._continue_after(REASONS[int(code)][0])
         return segment
+
+    def _allow_for_rounding(self) -> bool:
+        """Far out, outputs are sums of large terms and f - y is their rounding; whether by more than was allowed."""
+        before, here = self.control.projection_tolerance, 0.0
+        if np.linalg.norm(self.state.W) > 2.0 * self.state.scalars[stepping.SIZE]:
+            here = self.manifold.projection_tolerance(self.state.W)
+        self.control = self.control._replace(projection_tolerance=max(self.asked.projection_tolerance, here))
+        self.output.control = self.control
+        return here > 2.0 * before
 
     def _rest(self) -> Segment:
         """The rest of a finite span, in which a point stays whose gradient is what rounding leaves of 0.
@@ -223,6 +233,8 @@ class Integration:
             self.method = "implicit" if self.method == "explicit" else "explicit"
         if name == "not_finite" and self.manifold.condition(self.lift(self.state.W)) > SINGULAR:
             name = "singular"  # seen by a stage of the step, which knows only that no finite number came
+        if name == "projection_failed" and self._allow_for_rounding():
+            name = "buffer_full"
         if self.turning.possible:
             name = self._turn_or_end(name)
         if name == "singular" and self._is_at_limit(max(self.control.rtol, GAP)):
@@ -281,10 +293,9 @@ class Integration:
 
     def _has_way_to_go(self) -> bool:
         """Whether a run without an end, stationary to rounding, is to go on: once, and from where it is."""
-        scalars = self.state.scalars
-        wanted = np.isinf(self.control.t_end) and not self._is_as_flat_as_wanted()
-        ahead = scalars[stepping.UNDERWAY] == 0.0 and scalars[stepping.T] == self.output.span[1]
-        return wanted and ahead and is_underway(self.manifold, self.state.W, self.work)
+        scalars, endless = self.state.scalars, np.isinf(self.control.t_end) and not self._is_as_flat_as_wanted()
+        first = scalars[stepping.UNDERWAY] == 0.0 and scalars[stepping.T] == self.output.span[1]
+        return endless and first and is_underway(self.manifold, self.state.W, self.work)
 
     def _is_as_flat_as_wanted(self) -> bool:
         return bool(0.0 < self.control.gradient_tolerance >= self.state.scalars[stepping.GRADIENT_NORM])

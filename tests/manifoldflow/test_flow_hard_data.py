@@ -104,6 +104,20 @@ def test_a_run_whose_gradient_is_the_rounding_of_far_points_ends_before_its_step
     assert np.all(np.diff(sol.sharpness) <= 1e-11 * sol.sharpness[-1])
 
 
+def test_far_out_the_residual_may_be_the_rounding_of_the_outputs_terms(monkeypatch):
+    # |W| grows to ten thousand times its start, and with it the terms whose sum is y.
+    rng = np.random.default_rng(0)
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z + atan(z)", 3), 10.0 * rng.normal(size=(4, 8)), rng.normal(size=4))
+    theta, options = man.random_point(rng=0, scale=0.1), {"rtol": 1e-5, "max_steps": 1000}
+    sol = mf.sharpness_flow(man, theta, **options)
+    assert sol.status == "not_attained"
+    assert sol.residual[-1] < 1e-15 * np.abs(sol.theta[-1] @ man.X.T).sum()
+    assert np.isfinite(sol.sol(0.7 * sol.t[-1])).all()
+    # The control: by the tolerance of the start there is a point that no step can be projected from.
+    monkeypatch.setattr(integration.Integration, "_allow_for_rounding", lambda run: False)
+    assert mf.sharpness_flow(man, theta, **options).status == "projection_failed"
+
+
 def rows_of_all_lengths(decades, n=6, m=6):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, 2 * n)) * np.logspace(-decades / 2, decades / 2, n)[:, None]
