@@ -102,11 +102,12 @@ class Integration:
         self.control = control._replace(cost_ratio=ratio)
         if self.turning.possible:
             self.control = self.control._replace(stop_every=TURN_EVERY, floor=FLOOR)
-        self.asked, self.method = self.control, "explicit" if method == "auto" else method
+        self.method = "explicit" if method == "auto" else method
         self.steps_by_method = {"explicit": 0, "implicit": 0}
         scalars = np.zeros(stepping.N_SCALARS)
         scalars[[stepping.T, stepping.BEGAN]] = t0
         scalars[stepping.PATIENCE], scalars[stepping.SIZE] = 1.0, np.linalg.norm(W)
+        scalars[stepping.ALLOWED] = control.projection_tolerance
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(8, np.int64))
         self.tableaus: dict[str, Explicit | Rosenbrock] = {"explicit": dormand_prince(), "implicit": rodas5p()}
         self._scratch: dict[str, tuple[Any, ...]] = {}
@@ -171,7 +172,8 @@ class Integration:
         explicit, (record, *scratch) = self.method == "explicit", self._scratch_of(self.method)
         before = self.output.segments[-1]
         self.state.counters[stepping.RECORDED] = 0
-        self._allow_for_rounding()
+        tolerance = self.state.scalars[stepping.ALLOWED]
+        self.control = self.output.control = self.control._replace(projection_tolerance=tolerance)
         advance = explicit_advance if explicit else implicit_advance
         code = advance(
             self.state, self.turning.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
@@ -194,12 +196,9 @@ class Integration:
 
     def _allow_for_rounding(self) -> bool:
         """Far out, outputs are sums of large terms and f - y is their rounding; whether by more than was allowed."""
-        before, here = self.control.projection_tolerance, 0.0
-        if np.linalg.norm(self.state.W) > 2.0 * self.state.scalars[stepping.SIZE]:
-            here = self.manifold.projection_tolerance(self.state.W)
-        self.control = self.control._replace(projection_tolerance=max(self.asked.projection_tolerance, here))
-        self.output.control = self.control
-        return here > 2.0 * before
+        here, allowed = self.manifold.projection_tolerance(self.state.W), self.control.projection_tolerance
+        self.state.scalars[stepping.ALLOWED] = max(here, allowed)
+        return here > 2.0 * allowed
 
     def _rest(self) -> Segment:
         """The rest of a finite span, in which a point stays whose gradient is what rounding leaves of 0.

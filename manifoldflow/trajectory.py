@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .compiled import geometry
 from .compiled.coefficients import new_stages
@@ -132,27 +133,37 @@ class Trajectory:
         the fall of F, with the gradient or where no more than the rounding of its rounding is left: where a way's
         length grows as log t, F falls by |grad F|^2 t in all the time to come.
         """
-        for k in self._flat_knots(segment):
+        flat, spent = self._flat_knots(segment), self._spent_knots(segment)
+        spent[-1] |= stationary
+        for k in map(int, np.flatnonzero((flat | spent)[1:]) + 1):
             part = segment.until(k)
-            ending = self._followed_by(part)._ending()
+            whole = self._followed_by(part)
+            ending = whole._ending() if flat[k] else None
+            if ending is None and spent[k] and whole.runs_away():
+                ending = "not_attained"
             if ending is not None:
                 return part, ending
-        whole = self._followed_by(segment)
-        fallen = self.control.gradient_tolerance == 0.0 and whole._fall_left() <= EPS**2
-        start, end = (float(np.linalg.norm(W)) for W in (whole.segments[0].W[0], segment.W[-1]))
-        runs = (stationary or fallen or end > FAR * (1.0 + start)) and whole.runs_away()
-        return segment, "not_attained" if runs else None
+        return segment, None
 
     def _followed_by(self, segment: Segment) -> Trajectory:
         return replace(self, segments=[*self.segments, segment])
 
-    def _flat_knots(self, segment: Segment) -> list[int]:
+    def _flat_knots(self, segment: Segment) -> NDArray[np.bool_]:
         """The knots of a segment at which F has not fallen beyond rounding over the last tenfold of time."""
         parts = [*self.segments, segment]
         t, F = np.concatenate([part.t for part in parts]), np.concatenate([part.numbers[:, 0] for part in parts])
         late = t[0] + 0.1 * (segment.t - t[0])
         before, now = F[np.searchsorted(t, late, side="right") - 1], segment.numbers[:, 0]
-        return [int(k) for k in np.flatnonzero(before - now <= LEAST_FALL * now) if k > 0]
+        return np.asarray(before - now <= LEAST_FALL * now)
+
+    def _spent_knots(self, segment: Segment) -> NDArray[np.bool_]:
+        """The knots of a segment that are too far out to go on, or from which F has no more than rounding of its
+        rounding to fall by: |grad F|^2 t, where the gradient falls as 1/t.
+        """
+        start, sizes = (np.linalg.norm(W.reshape(len(W), -1), axis=1) for W in (self.segments[0].W[:1], segment.W))
+        t, (F, speed) = segment.t - self.span[0], segment.numbers[:, :2].T
+        fallen = (self.control.gradient_tolerance == 0.0) & (speed**2 * t <= EPS**2 * F)
+        return np.asarray((sizes > FAR * (1.0 + start)) | fallen)
 
     def runs_away(self) -> bool:
         """True where the point still moves over each tenfold of time as it did over the one before."""
@@ -162,12 +173,6 @@ class Trajectory:
             return False
         way = float(np.linalg.norm(end - late))
         return way > STEADY * float(np.linalg.norm(late - early)) and way > RESTING * size
-
-    def _fall_left(self) -> float:
-        """|grad F|^2 t / F at the end, of order of the share by which F still falls where the gradient falls as 1/t."""
-        first, last = self.span
-        F, speed = self.segments[-1].numbers[-1, :2]
-        return float(speed) ** 2 * (last - first) / max(float(F), np.finfo(float).tiny)
 
     def _ending(self) -> str | None:
         """Why a run without an end is over where F has not fallen over the last tenfold of time; None where it is not.

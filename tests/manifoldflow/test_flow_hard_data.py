@@ -113,6 +113,9 @@ def test_far_out_the_residual_may_be_the_rounding_of_the_outputs_terms(monkeypat
     assert sol.status == "not_attained"
     assert sol.residual[-1] < 1e-15 * np.abs(sol.theta[-1] @ man.X.T).sum()
     assert np.isfinite(sol.sol(0.7 * sol.t[-1])).all()
+    # Where it ends does not depend on how many steps are looked at together.
+    watched = mf.sharpness_flow(man, theta, **options, callback=lambda progress: None)
+    assert np.array_equal(watched.theta, sol.theta)
     # The control: by the tolerance of the start there is a point that no step can be projected from.
     monkeypatch.setattr(integration.Integration, "_allow_for_rounding", lambda run: False)
     assert mf.sharpness_flow(man, theta, **options).status == "projection_failed"
