@@ -33,8 +33,8 @@ lint: $(VENV)/.dev  ## ruff
 types: $(VENV)/.dev  ## mypy
 	$(PY) -m mypy
 
-unit: $(VENV)/.dev  ## pytest, warnings as errors (ARGS='-k flow')
-	@$(WITH_ARGS) $(PY) -m pytest
+unit: $(VENV)/.dev  ## pytest, warnings as errors, on up to four processors (ARGS='-k flow', '-n0' for one process)
+	@$(WITH_ARGS) $(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 docs: $(VENV)/.dev  ## build docs/_build/html, warnings as errors
 	$(PY) -m sphinx -q -W --keep-going -n -b html docs docs/_build/html

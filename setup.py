@@ -30,6 +30,8 @@ REPORT = ["typst>=0.15", "mathra>=1.5"]  # derivations as PDF
 TEST = [
     "nbformat>=5.10",
     "pytest>=8",
+    "pytest-xdist>=3.2",  # a process for each processor, which psutil counts: `make unit`
+    "psutil>=5.9",
     "hypothesis>=6.90",
     "joblib>=1.3",
     "scikit-learn>=1.4",

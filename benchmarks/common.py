@@ -96,6 +96,13 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
+def table_by_size(names: Sequence[str], rows: Iterable[tuple[Sequence[int], Sequence[str]]]) -> str:
+    """A table with a column for each size (m, n, d) and a line for each name: sizes are few, names are long."""
+    sizes, values = zip(*rows, strict=True)
+    heads = ["m, n, d", *(", ".join(map(str, size)) for size in sizes)]
+    return table(heads, ([name, *line] for name, *line in zip(names, *values, strict=True)))
+
+
 def duration(seconds: float | None) -> str:
     """Three digits with a unit, `-` for what is not there."""
     if seconds is None or not math.isfinite(seconds):

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 import manifoldflow as mf
 from benchmarks import formulas, plots
-from benchmarks.common import Options, Output, duration, machine_text, optional, ratio, seconds_a_call, table
+from benchmarks.common import Options, Output, duration, machine_text, optional, ratio, seconds_a_call, table_by_size
 from benchmarks.problems import Array
 from manifoldflow.compiled import geometry
 
@@ -97,18 +97,18 @@ def jax_seconds(man: mf.ZeroLossManifold, theta: Array) -> float | None:
 def markdown(rows: list[dict[str, Any]], rates: dict[str, float]) -> str:
     """Times, ratios against JAX, and the rate."""
     names = list(rows[0]["seconds"])
-    heads = ["m", "n", "d", *names, "JAX / public", "JAX / compiled", "Gflop/s", "of dgemm"]
-    lines = []
+    lines = [*names, "JAX / public", "JAX / compiled", "Gflop/s", "of dgemm"]
+    columns = []
     for row in rows:
         seconds, jax = row["seconds"], row["seconds"].get("JAX, jit")
-        lines.append([
-            str(row["m"]), str(row["n"]), str(row["d"]), *(duration(seconds[name]) for name in names),
+        columns.append(((row["m"], row["n"], row["d"]), [
+            *(duration(seconds[name]) for name in names),
             ratio(jax, seconds["public method"]), ratio(jax, seconds["compiled call"]),
             f"{row['flops'] / seconds['compiled call'] / 1e9:.3g}", f"{100 * row['share_of_dgemm']:.0f} %",
-        ])  # fmt: skip
+        ]))  # fmt: skip
     return (
         f"Machine: {machine_text()}\n\ndgemm: {rates['one'] / 1e9:.3g} Gflop/s on one thread, "
-        f"{rates['all'] / 1e9:.3g} on all.\n\n{table(heads, lines)}"
+        f"{rates['all'] / 1e9:.3g} on all.\n\n{table_by_size(lines, columns)}"
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import manifoldflow as mf
 from benchmarks import formulas, plots
-from benchmarks.common import Options, Output, duration, machine_text, optional, ratio, table
+from benchmarks.common import Options, Output, duration, machine_text, optional, ratio, table_by_size
 from benchmarks.problems import Array
 
 FORMULA, STEP_SIZE = "z**3 + z", 1e-6
@@ -300,12 +300,12 @@ PEERS: tuple[tuple[str, Callable[[Case], Iterator[Steps]], float], ...] = (
 def markdown(rows: list[dict[str, Any]]) -> str:
     """Times and ratios."""
     names = [name for name, *_ in PEERS if any(name in row["seconds"] for row in rows)]
-    cells_of_rows = []
+    columns = []
     for row in rows:
         seconds = row["seconds"]
         cells = [f"{duration(seconds.get(name))} ({ratio(seconds.get(name), seconds[OURS])} x)" for name in names]
-        cells_of_rows.append([str(row["m"]), str(row["n"]), str(row["d"]), duration(seconds[OURS]), *cells])
-    return f"Machine: {machine_text()}\n\n{table(['m', 'n', 'd', OURS, *names], cells_of_rows)}"
+        columns.append(((row["m"], row["n"], row["d"]), [duration(seconds[OURS]), *cells]))
+    return f"Machine: {machine_text()}\n\n{table_by_size([OURS, *names], columns)}"
 
 
 def panels(rows: list[dict[str, Any]]) -> list[plots.Panel]:

@@ -194,6 +194,8 @@ def unknown_function(name: str) -> str:
         )
     if name in WRITTEN:
         return f"{name} is no function of the grammar; write {WRITTEN[name]} for {name}(z)"
+    if name.lower() in CALLS:
+        return f"unknown function {name!r}; write {name.lower()}(z)"
     return f"unknown function {name!r}; the functions are {function_names()}"
 
 

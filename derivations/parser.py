@@ -162,7 +162,7 @@ class _TextWalk:
     def _argument(self, node: ast.Call) -> list[ast.expr]:
         """The one argument of a call by name."""
         if not isinstance(node.func, ast.Name):
-            raise self._at(node, "only the listed functions can be called; a product needs its sign *")
+            raise self._at(node, _not_by_name(node.func))
         if node.func.id in self.names or node.func.id in grammar.CONSTANTS:
             raise self._at(node, f"{node.func.id} is not a function; write {node.func.id}*(...) for a product")
         if node.func.id not in grammar.CALLS:
@@ -201,7 +201,14 @@ def _unknown_name(name: str, names: Mapping[str, Symbol]) -> str:
         return f"{name} is a function and needs its argument: {name}(z)"
     if name == "e":
         return "unknown name 'e'; Euler's number is written E, its powers exp(z)"
-    return f"unknown name {name!r}; the names are {allowed}"
+    own = ": z is the pre-activation, and scalars that a unit trains are named as own" if "a" in names else ""
+    return f"unknown name {name!r}; the names are {allowed}{own}"
+
+
+def _not_by_name(called: ast.expr) -> str:
+    if isinstance(called, ast.Attribute) and called.attr in grammar.CALLS:
+        return f"functions stand without a module's name: {called.attr}(z)"
+    return "only the listed functions can be called; a product needs its sign *"
 
 
 def _located(text: str, column: int, message: str) -> FormulaError:

@@ -151,3 +151,13 @@ def unit_derivative(unit: UnitFunction, generic: Expr) -> Expr:
     for variable, order in zip((unit.z, *unit.c), generic.orders, strict=False):
         shield = shield.diff(variable, order)
     return shield
+
+
+@lru_cache(maxsize=512)
+def plain_derivative(unit: UnitFunction, generic: Expr) -> Expr:
+    """The same in elementary functions alone, to be evaluated.
+
+    >>> plain_derivative(UnitFunction("tanh(z)"), ActivationDerivative(1, Symbol("z")))
+    cosh(z)**(-2)
+    """
+    return exposed(unit_derivative(unit, generic))

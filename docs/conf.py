@@ -36,6 +36,7 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"
 myst_heading_anchors = 3  # links such as page.md#heading are checked
 
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # as the source has them: a default may be a long tuple
 autodoc_typehints = "none"  # the docstrings give shapes, which type hints cannot
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False  # what stands before a colon in Returns is text, and no class to link to

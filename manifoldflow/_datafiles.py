@@ -149,6 +149,7 @@ def _number_rows(stream: IO[str]) -> Iterator[NDArray[np.float64]]:
         header = first and not any(_is_number(cell) for cell in cells)
         first = False
         if header:
+            _check_header(cells, reader.line_num)
             continue
         columns = columns or len(cells)
         if len(cells) != columns:
@@ -157,6 +158,15 @@ def _number_rows(stream: IO[str]) -> Iterator[NDArray[np.float64]]:
                 "every line needs the same number."
             )
         yield np.array([_number(cell, reader.line_num) for cell in cells])
+
+
+def _check_header(cells: list[str], line: int) -> None:
+    """Refuse a column without a name beside named ones: pandas writes the row numbers so, which are no feature."""
+    if "" in (stripped := [cell.strip() for cell in cells]):
+        raise DataError(
+            f"line {line}: column {stripped.index('') + 1} has no name. If it numbers the rows, save the table "
+            "without it, as with DataFrame.to_csv(file, index=False); if not, name it."
+        )
 
 
 def _is_number(cell: str) -> bool:
@@ -169,7 +179,8 @@ def _is_number(cell: str) -> bool:
 
 def _number(cell: str, line: int) -> float:
     if not _is_number(cell):
-        raise DataError(f"line {line}: {cell[:40]!r} is not a number; cells are decimals such as -1.5e-3.")
+        separated = ", separated by commas" if re.search(r"\d[;\t ]+[-+.\d]", cell) else ""
+        raise DataError(f"line {line}: {cell[:40]!r} is not a number; cells are decimals such as -1.5e-3{separated}.")
     return float(cell)
 
 

@@ -31,7 +31,7 @@ NEEDS = {
 _FAR = 1e8
 _AWAY = np.concatenate([[0.0], np.cumsum(1e-3 * 1.5 ** np.arange(80))])  # steps that grow by one half, to beyond _FAR
 _GRID_POINTS = 4001
-_COARSE_POINTS = 1001  # where assumptions hold with room to spare, this many show it
+_COARSE = np.linspace(0.0, 1.0, 1001)  # where assumptions hold with room to spare, this many points show it
 _FINE_POINTS = 65
 _RESOLVED = 1e-12  # width of an interval that is not divided again, relative beyond 1
 
@@ -144,7 +144,7 @@ def _hold_clearly(manifold: ZeroLossManifold, z: Array, sharpness: float) -> boo
     if manifold.mu == 0.0 or None in brackets:
         return False
     low, high = (float(bracket[1]) for bracket in brackets if bracket)
-    table = manifold.kernel.table(np.linspace(low, high, _COARSE_POINTS))
+    table = manifold.kernel.table(low + (high - low) * _COARSE)
     return _clear_of_zero(_slope(table)) and _clear_of_zero(_third(table))
 
 

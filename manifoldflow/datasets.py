@@ -55,7 +55,8 @@ def _checked_array(values: ArrayLike, name: str, *, ndim: int) -> NDArray[np.flo
     array = _real_array(values, name)
     if array.ndim != ndim:
         expected = "(n, d), one sample a row" if ndim == 2 else "(n,), one label for each sample"
-        raise DataError(f"{name} has shape {array.shape}; it must be {expected}.")
+        column = f"; {name}.ravel() has it" if ndim == 1 and array.shape[1:] == (1,) else ""
+        raise DataError(f"{name} has shape {array.shape}; it must be {expected}{column}.")
     if array.size == 0:
         raise DataError(f"{name} is empty (shape {array.shape}); give at least one sample and one column.")
     bad = np.argwhere(~np.isfinite(array))
@@ -191,7 +192,7 @@ def load(path: str | Path) -> DataSet:
     * `.npz`: arrays `X` (n, d) and `y` (n,), as `numpy.savez(file, X=X, y=y)` writes them. Pickled objects
       are refused.
     * `.csv`: comma-separated numbers in UTF-8, one sample a line, the last column is y. The first line may be
-      a header: it is one if none of its cells is a number. Blank lines are skipped.
+      a header: it is one if none of its cells is a number, and every column has a name. Blank lines are skipped.
 
     Raises:
         DataError: the file is missing, of another kind, damaged or larger than 1 GiB, or its arrays are not

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .assumptions import warn_where_theorems_do_not_apply
 from .checkpoint import Checkpoint, content_hash
 from .compiled import stepping
+from .compiled.lines import square
 from .conditioning import is_clearly_well_conditioned, warn_where_ill_conditioned
 from .errors import InputError
 from .events import Event, event_list
@@ -57,8 +58,9 @@ def sharpness_flow(
         manifold: the zero-loss manifold.
         theta: starting point on it, (m, d + p).
         t_span: flow times; the end may be infinite, for the limit point.
-        rtol, atol: tolerances of a step's error in each parameter (reduced coordinates), rtol at least 10 eps. Steps
+        rtol: relative tolerance of a step's error in each parameter (reduced coordinates), at least 10 eps. Steps
             along which F rises by more than rtol F are refused.
+        atol: absolute tolerance of the same error.
         method: "explicit" (Dormand-Prince 8(5,3)), "implicit" (Rodas5P on the block structure, for stiff data such as
             real images) or "auto", which begins explicitly and changes where steps are bounded by stability and the
             implicit method takes less work; `stats` says which steps were taken by which.
@@ -91,7 +93,8 @@ def sharpness_flow(
 
     Warns:
         AssumptionWarning: the activation fails A1 or A3, or the data A2, on the range that occurs; the flow runs, and
-        the message names the statements that do not apply.
+            the message names the statements that do not apply.
+        IllConditionedWarning: the condition number of J J^T is above 1e10 at the start.
 
     Source: Gatmiry et al. (ICML 2024), S4 and S8; the linear algebra is in `docs/how_it_works.md`.
 
@@ -114,7 +117,7 @@ def sharpness_flow(
     turns = can_turn(once)
     sharpness, gradient, work = once.gradient_at(W, problem_at(once, W if turns else None))
     warn_where_theorems_do_not_apply(manifold, work.z, sharpness)
-    if not turns and not is_clearly_well_conditioned(work.K):
+    if not turns and not is_clearly_well_conditioned(square(work.K)):
         warn_where_ill_conditioned(manifold.condition(start), stacklevel=4)
     speed = float(np.linalg.norm(gradient))
     residual = float(residuals(once, W[None])[0]) if turns else float(np.abs(work.f - once.y).max(initial=0.0))
@@ -139,7 +142,7 @@ def sharpness_flow(
     })  # fmt: skip
     run = Integration(
         once, W, (sharpness, speed, residual), t0, control, chosen,
-        manifold.coordinates.orthogonal_part(start),
+        manifold.coordinates.orthogonal_part(start), work,
         events=watched, times=times, callback=callback, keep_path=keep_path,
         memory_limit=positive_number("memory_limit", memory_limit, allow_infinity=True),
         checkpoint=resumed,

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from .checkpoint import Checkpoint
-from .compiled import stepping
+from .compiled import geometry, stepping
 from .compiled.blocks import new_factors
 from .compiled.coefficients import new_stages
 from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
+from .compiled.lines import in_lines, square
 from .conditioning import SINGULAR
 from .events import Event, crossings, end_of_run
 from .immutable import lock
@@ -86,6 +87,7 @@ class Integration:
         control: stepping.Control,
         method: str,
         orthogonal: Array,
+        work: geometry.Workspace,
         *,
         events: list[Event] | None = None,
         times: Array | None = None,
@@ -97,7 +99,7 @@ class Integration:
     ) -> None:
         self.manifold, self.orthogonal, self.callback = manifold, orthogonal, callback
         self.events, self.times, self.keep_path = events or [], times, keep_path
-        self.work, self.frame = manifold.workspace(), manifold.coordinates.frame
+        self.work, self.frame = work._replace(K=in_lines(square(work.K))), manifold.coordinates.frame
         ratio, self.turning = cost_ratio(manifold) if method == "auto" else 0.0, Turning(manifold, W)
         self.control = control._replace(cost_ratio=ratio)
         if self.turning.possible:
@@ -348,6 +350,8 @@ class Integration:
             return
         first = len(self.sampled)
         times = self.times[first : int(np.searchsorted(self.times, segment.t[-1], side="right"))]
+        if not times.size:
+            return
         self.sampled.extend(zip(times.tolist(), *self.output.outputs(segment, times), strict=True))
 
     def _is_at_limit(self, share: float) -> bool:

@@ -68,9 +68,7 @@ class ZeroLossManifold:
         self.coordinates: ReducedCoordinates = shared or ReducedCoordinates(self.inputs, network.p)
         R = self.coordinates.R
         self.gram = R @ R.T
-        self.problem = geometry.Problem(
-            self.kernel.addresses, R, np.ascontiguousarray(R.T), self.gram, np.diag(self.gram).copy(), self.a, self.y
-        )
+        self.problem = geometry.problem_of(self.kernel.addresses, R, self.gram, self.a, self.y)
         self._off_manifold = OFF_MANIFOLD * (1.0 + float(np.abs(self.y).max(initial=0.0)))
         self._may_use_threads = may_use_threads(self.m, self.n, self.coordinates.d)
 
@@ -87,7 +85,7 @@ class ZeroLossManifold:
     def _packed(self) -> tuple[Array, Array, Any]:
         """What `full_gradient` reads; made when the first gradient is asked for, because it holds the data again."""
         man = self.distinct
-        return pack(man.inputs, man.gram, man.a), man.y, man.kernel.addresses
+        return pack(man.inputs, man.problem.G, man.a), man.y, man.kernel.addresses
 
     def __repr__(self) -> str:
         return f"ZeroLossManifold({self.network!r}, n={self.n}, d={self.X.shape[1]}, rank={self.coordinates.rank})"

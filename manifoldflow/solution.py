@@ -7,12 +7,14 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from .errors import InputError
 from .immutable import ReadOnlyArrays, lock
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .trajectory import Trajectory
-from .validation import Array
+from .validation import Array, real_array
 
 _SINGULAR = (
     "J J^T became singular: the zero-loss set is not a manifold here, or not at the point that the flow tends to "
@@ -61,6 +63,10 @@ class FlowSolution(ReadOnlyArrays):
     `status` a reason code and `message` its text; `success`: the end, a stationary point, the limit of the flow
     or a terminal event was reached; `t_events`, `theta_events`: one array an event; `sol(t)`: the point at any time
     between.
+
+    Of `status`, "reached_end", "stationary", "limit" (of a diagonal network) and "event" are successes. "stopped",
+    "interrupted" and "step_limit" are runs that could go on; "not_attained" and "saddle" have no flattest point
+    ahead, or come too near to a saddle; "step_underflow", "not_finite", "projection_failed" and "singular" could not.
     """
 
     t: Array
@@ -106,17 +112,22 @@ class FlowSolution(ReadOnlyArrays):
         """Points at the events' times, (k_e, m, d + p) each."""
         return tuple(self._lift(W) for W in self.W_events)
 
-    def sol(self, t: float) -> Array:
+    def sol(self, t: ArrayLike) -> Array:
         """The point of M at flow time t, (m, d + p), of order 8 between explicit steps and 4 between implicit ones.
 
-        Between explicit steps it is one step from the point before, twelve evaluations of the field; between implicit
-        ones a polynomial, projected onto M.
+        For times (k,), in any order, the points (k, m, d + p). Between explicit steps a point is one step from the
+        knot before, twelve evaluations of the field, or, of many, on a polynomial that is within 3e-4 of the tolerance
+        there; between implicit ones it is on a polynomial. All are projected onto M.
 
         Raises `InputError` outside the integrated span, or when the run was made with dense_output=False.
         """
         if self.path is None:
             raise InputError("This solution has no dense output; integrate with dense_output=True.")
-        return self._lift(self.path.on_manifold(t))
+        times = real_array("t", t)
+        if times.ndim > 1:
+            raise InputError(f"t must be one time or have 1 dimension; got shape {times.shape}.")
+        points = self._lift(self.path.on_manifold(times.ravel()))
+        return points if times.ndim else points[0]
 
     @reproducible
     def _lift(self, W: Array) -> Array:

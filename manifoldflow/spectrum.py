@@ -20,6 +20,7 @@ import scipy.linalg
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from .compiled import geometry
+from .compiled.lines import square
 from .errors import GeometryError, InputError
 from .validation import Array, one_of, positive_integer
 
@@ -90,7 +91,7 @@ def diagonalise(problem: geometry.Problem, work: geometry.Workspace, keep_bases:
             bases[part] = Q
     flat = C.reshape(n, m * D)
     # work.K holds the factor U of J J^T = U^T U in its upper triangle.
-    flat = scipy.linalg.solve_triangular(work.K, flat, trans="T", overwrite_b=True, check_finite=False)
+    flat = scipy.linalg.solve_triangular(square(work.K), flat, trans="T", overwrite_b=True, check_finite=False)
     return DiagonalHessian(e.ravel(), np.ascontiguousarray(flat), bases)
 
 

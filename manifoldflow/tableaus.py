@@ -14,12 +14,28 @@ from .validation import Array
 
 @cache
 def dormand_prince() -> Explicit:
-    """Dormand and Prince 8(5,3) (Hairer, Norsett, Wanner I, II.5 and II.10), from SciPy's coefficients."""
-    k = DOP853.n_stages
+    """Dormand and Prince 8(5,3) (Hairer, Norsett, Wanner I, II.5, II.6 and II.10), from SciPy's coefficients."""
+    k, extra = DOP853.n_stages, len(DOP853.A_EXTRA)
+    extended = np.zeros((k + 1 + extra, k + 1 + extra))
+    extended[:k, :k], extended[k, :k], extended[k + 1 :] = DOP853.A, DOP853.B, DOP853.A_EXTRA
     return Explicit(
         A=_c(DOP853.A), b=_c(DOP853.B), errors=_c([DOP853.E5[:k], DOP853.E3[:k]]),
-        order=DOP853.error_estimator_order + 1,
+        order=DOP853.error_estimator_order + 1, extended=extended, dense=_powers(),
     )  # fmt: skip
+
+
+def _powers() -> Array:
+    """Powers 1 to 7 of x in x (F_0 + (1 - x) (F_1 + x (F_2 + (1 - x) (F_3 + ...)))), each F_i by the stages."""
+    end, F = DOP853.n_stages, np.zeros((3, DOP853.D.shape[1]))
+    F[0, :end] = DOP853.B
+    F[1], F[2] = -F[0], 2.0 * F[0]
+    F[1, 0] += 1.0
+    F[2, [0, end]] -= 1.0
+    powers, basis = np.zeros((8, F.shape[1])), np.polynomial.Polynomial([0.0, 1.0])
+    for index, row in enumerate([*F, *DOP853.D]):
+        powers[: basis.coef.size] += np.outer(basis.coef, row)
+        basis = basis * np.polynomial.Polynomial([1.0, -1.0] if index % 2 == 0 else [0.0, 1.0])
+    return powers[1:]
 
 
 @cache

@@ -38,7 +38,7 @@ class Segment:
     """Consecutive steps: knots t (k + 1,), points W (k + 1, m, r + p), numbers (sharpness, |grad F|, residual) at the
     knots, (k + 1, 3).
 
-    Between knots: one explicit step from the knot before where `explicit`; else each step's polynomial, `dense`
+    Between knots: what `explicit_outputs` makes of the step, where `explicit`; else each step's polynomial, `dense`
     (k, degree, m, r + p); without either the flow is integrated again. `turned_at`: the point for which the samples
     were turned, if they were.
     """
@@ -115,16 +115,24 @@ class Trajectory:
         return float(self.segments[0].t[0]), float(self.segments[-1].t[-1])
 
     @reproducible
-    def on_manifold(self, t: float) -> Array:
-        """The point at t, (m, r + p), by dense output or by integrating again, projected onto M."""
+    def on_manifold(self, times: Array) -> Array:
+        """Points at times (k,) in any order, (k, m, r + p): by dense output or integrated again, projected onto M."""
         first, last = self.span
-        if not isinstance(t, (int, float, np.integer, np.floating)) or not first <= t <= last:
-            raise InputError(f"t must be one number in the integrated span [{first:.6g}, {last:.6g}]; got {t!r}.")
-        return self.point(self._segment(t), t)
+        outside = times[(times < first) | (times > last)]
+        if outside.size:
+            raise InputError(f"t must be in the integrated span [{first:.6g}, {last:.6g}]; got {outside[0]!r}.")
+        points = np.empty((times.size, *self.segments[0].W.shape[1:]))
+        order = np.argsort(times, kind="stable")
+        numbers = self._numbers_of_segments(times[order])
+        for k in np.unique(numbers):
+            chosen = order[numbers == k]
+            points[chosen] = self.outputs(self.segments[k], times[chosen])[0]
+        return points
 
-    def _segment(self, t: float) -> Segment:
+    def _numbers_of_segments(self, times: Array) -> Array:
+        """The segments in which times of the span lie."""
         starts = [segment.t[0] for segment in self.segments]
-        return self.segments[max(int(np.searchsorted(starts, t, side="right")) - 1, 0)]
+        return np.maximum(np.searchsorted(starts, times, side="right") - 1, 0)
 
     def until_rounding(self, segment: Segment, stationary: bool) -> tuple[Segment, str | None]:
         """What of a segment to be added a run without an end goes through, and why it ends there, if it does.
@@ -192,7 +200,7 @@ class Trajectory:
         """Point and numbers at the last knot within that share of the time so far."""
         first, last = self.span
         t = first + share * (last - first)
-        segment = self._segment(t)
+        segment = self.segments[int(self._numbers_of_segments(np.array(t)))]
         k = int(np.searchsorted(segment.t, t, side="right")) - 1
         return segment.W[k], segment.numbers[k]
 
@@ -224,20 +232,22 @@ class Trajectory:
         """Fill in what dense output gives, up to where there is none or it does not land on M; returns how many."""
         if not segment.explicit and segment.dense is None:
             return 0
-        manifold, tolerance = self.manifold, self.control.projection_tolerance
-        work, trial, problem = manifold.workspace(), new_trial(points[0], 0), problem_at(manifold, segment.turned_at)
+        manifold, control = self.manifold, self.control
+        work, problem = manifold.workspace(), problem_at(manifold, segment.turned_at)
         if segment.explicit:
             tableau = dormand_prince()
-            stages = new_stages(len(tableau.A), manifold.m, manifold.n, manifold.network.p)
+            stages = new_stages(len(tableau.extended), manifold.m, manifold.n, manifold.network.p)
             found = int(explicit_outputs(
-                segment.t, segment.W, times, problem, manifold.coordinates.frame, work, tableau, tolerance, points,
-                numbers, trial, stages,
+                segment.t, segment.W, times, problem, manifold.coordinates.frame, work, tableau, control, points,
+                numbers, new_trial(points[0], len(tableau.dense)), stages,
             ))  # fmt: skip
         else:
             found = int(implicit_outputs(
-                segment.t, segment.W, segment.dense, times, problem, work, tolerance, points, numbers, trial
+                segment.t, segment.W, segment.dense, times, problem, work, control.projection_tolerance, points,
+                numbers, new_trial(points[0], 0),
             ))  # fmt: skip
-        numbers[:found, 2] = residuals(manifold, points[:found])
+        if can_turn(manifold):
+            numbers[:found, 2] = residuals(manifold, points[:found])
         return found
 
     def _integrated(self, segment: Segment, t: float) -> tuple[Array, tuple[float, float, float]]:
@@ -251,7 +261,7 @@ class Trajectory:
         sharpness, gradient_norm, residual = segment.numbers[k]
         run = Integration(
             self.manifold, segment.W[k], (sharpness, gradient_norm, residual), float(segment.t[k]), control, "auto",
-            np.zeros(self.manifold.shape),
+            np.zeros(self.manifold.shape), self.manifold.workspace(),
         )  # fmt: skip
         run.integrate()
         return run.state.W, self.numbers_at(run.state.W)

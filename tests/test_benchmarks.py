@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import formulas, workers
 from benchmarks.__main__ import NAMES, main
-from benchmarks.common import duration, power, ratio, table
+from benchmarks.common import duration, power, ratio, table, table_by_size
 from benchmarks.flow import seconds_at
 from benchmarks.problems import PROBLEMS, TINY, Problem
 from benchmarks.solvers import solvers
@@ -104,3 +104,6 @@ def test_numbers_as_text() -> None:
     assert ratio(10.0, 2.0) == "5"
     assert [power(value) for value in (1e-8, 3.6e6)] == ["1e-8", "4e6"]
     assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+    sizes = table_by_size(["ours", "theirs"], [((1, 2, 3), ["a", "b"]), ((4, 5, 6), ["c", "d"])])
+    assert sizes.splitlines()[0] == "| m, n, d | 1, 2, 3 | 4, 5, 6 |"
+    assert sizes.splitlines()[2:] == ["| ours | a | c |", "| theirs | b | d |"]

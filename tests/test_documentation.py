@@ -14,6 +14,7 @@ from docutils.utils import new_document
 
 from manifoldflow import cli, errors
 from verification import STATEMENTS
+from verification.campaign import load
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -36,6 +37,16 @@ def commands(text: str) -> list[list[str]]:
 def test_commands_that_a_page_shows_are_understood(page: Path) -> None:
     for arguments in commands(page.read_text(encoding="utf-8")):
         assert cli.parser().parse_args(arguments).run, arguments
+
+
+def test_the_task_that_the_page_of_campaigns_repeats_is_one_of_its_description(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "campaigns.md").read_text(encoding="utf-8")
+    file = tmp_path / "first.toml"
+    file.write_text(blocks(text, "toml")[0], encoding="utf-8")
+    tasks = load(file).tasks
+    [shown] = [arguments[-1] for arguments in commands(text) if arguments[:2] == ["campaign", "repeat"]]
+    assert sum(task.key.startswith(shown) for task in tasks) == 1
+    assert f"its {len(tasks)} tasks" in text
 
 
 def test_no_page_has_the_name_of_one_that_sphinx_writes() -> None:
@@ -145,6 +156,7 @@ def test_cells_of_tables_of_text_carry_the_titles_of_their_columns(directives) -
         (found,) = document.findall(nodes.table)
         assert found["classes"] == classes
         assert [entry.astext() for entry in found.findall(nodes.entry)][3:] == ["1", said, longest]
+        assert [entry["classes"] for entry in found.findall(nodes.entry)][3:] == [[], [], ["long"] if classes else []]
 
 
 def test_the_tree_of_errors_has_every_error(directives) -> None:

@@ -244,7 +244,7 @@ def _long_run(evidence: Evidence, eta: float) -> LongRun:
     times = run.clock * eta**2 * run.steps[:RECORDS]
     kept = times <= flow.t[-1]
     points = [pulled_back(evidence, theta) for theta in run.recorded[:RECORDS, 0][kept]]
-    flow_points = [manifold.coordinates.reduce(flow.sol(float(t))) for t in times[kept]]
+    flow_points = list(manifold.coordinates.reduce(flow.sol(times[kept])))
     return LongRun(
         times=times[kept],
         sharpness=_sharpness(manifold, points),

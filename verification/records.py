@@ -81,10 +81,10 @@ class Hypothesis:
         """What a report prints.
 
         >>> Hypothesis("A2", True, "mu = 1", "proved").text
-        'A2 met, proved (mu = 1)'
+        'A2: met, proved (mu = 1)'
         """
         how = f", {_BASES[self.basis]}" if self.basis in _BASES else ""
-        return f"{self.name} {'met' if self.met else 'NOT met'}{how} ({self.detail})"
+        return f"{self.name}: {'met' if self.met else 'NOT met'}{how} ({self.detail})"
 
 
 _BASES = {"proved": "proved", "refuted": "the opposite proved", "grid": "not proved"}
@@ -192,7 +192,10 @@ class Statement:
     """A theorem as something that can be tested.
 
     Args:
-        id: "S1" ...; title: a few words; formula: LaTeX; source: where it comes from.
+        id: "S1", "S2", ...
+        title: a few words.
+        formula: LaTeX.
+        source: where it comes from.
         hypotheses: each examines the problem and says whether it is met there.
         measure: computes the conclusion's numbers; raises `NotStatedError` where there is nothing to test.
         blind_spot: what the measurement would not notice.

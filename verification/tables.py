@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 from .records import CaseReport, Status, Verdict
@@ -21,6 +22,7 @@ _HEADER = (
     "measured quantity",
 )
 _RIGHT = {3, 5, 6, 7, 8}
+_NEEDED = 6  # columns that stay however narrow the terminal is: up to the bound
 
 
 def number(value: float) -> str:
@@ -41,9 +43,9 @@ def positive(value: float) -> str:
     return number(value) if value > 0.0 else "none"
 
 
-def report_table(report: VerificationReport) -> str:
-    """A table for each case, with a line on each verdict that is not `holds`, and a summary."""
-    parts = [case_table(case) for case in report.cases]
+def report_table(report: VerificationReport, width: int | None = None) -> str:
+    """A table for each case, with a line on each verdict that is not `holds`, and a summary; see `case_table`."""
+    parts = [case_table(case, width) for case in report.cases]
     parts.append(f"{len(report.verdicts)} verdicts: {summary(report)}.")
     return "\n\n".join(parts)
 
@@ -70,13 +72,27 @@ _WORDS: dict[Status, tuple[str, str]] = {
 }
 
 
-def case_table(case: CaseReport) -> str:
-    """The table of one case."""
+def case_table(case: CaseReport, width: int | None = None) -> str:
+    """The table of one case. Within `width` letters it leaves out columns from the right, and breaks what follows."""
     f = case.facts
     title = f"{case.name}: n = {f['samples']}, d = {f['columns']}, m = {f['width']}, seed {f['seed']}"
-    rows = align([_HEADER, *(_row(verdict) for verdict in case.verdicts)], _RIGHT)
+    rows = _fitted([_HEADER, *(_row(verdict) for verdict in case.verdicts)], width)
     remarks = [_remark(verdict) for verdict in case.verdicts if verdict.status != "holds" or verdict.unproved]
-    return "\n".join([title, constants(f), *rows, *remarks, *_certificates(case)])
+    remarks += _certificates(case)
+    if width is not None:
+        remarks = [fill(line, max(width, 40), subsequent_indent="    ") for line in remarks]
+    return "\n".join([title, constants(f), *rows, *remarks])
+
+
+def _fitted(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    """Aligned rows, with as many of the last columns as there is room for."""
+    lines: list[str] = []
+    for kept in range(len(_HEADER), _NEEDED - 1, -1):
+        lines = align([row[:kept] for row in rows], _RIGHT)
+        if width is None or max(map(len, lines)) <= width:
+            break
+    left_out = ", ".join(_HEADER[kept:])
+    return [*lines, f"     (a wider terminal also shows: {left_out})"] if left_out else lines
 
 
 def constants(facts: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,8 @@ class DigitSpace(Space):
         super().__init__(point)
         names = ["z", *unit.own, "a"]
         value = lambda *x: evaluate(unit.psi, lambda name, _: x[names.index(name)], PLAIN)  # noqa: E731
-        self._unit = np.frompyfunc(value, unit.p + 2, 1)
+        # A step in one parameter moves the pre-activations of one unit: those of the others are known.
+        self._unit = np.frompyfunc(cache(value), unit.p + 2, 1)
 
     def unit(self, z: Array, own: tuple[Array, ...], a: Array) -> Array:
         """The unit at hand."""
@@ -86,7 +88,7 @@ class DigitSpace(Space):
         """Second differences in every parameter."""
 
         def value(w: Array) -> Array:
-            sides = sum(function(w + STEP * x) + function(w - STEP * x) for x in _axes(w))
+            sides = sum(function(w + x * STEP) + function(w - x * STEP) for x in _axes(w))
             return (sides - 2 * w.size * function(w)) / STEP**2
 
         return value
@@ -94,7 +96,9 @@ class DigitSpace(Space):
     def along(self, function: Field, direction: Array) -> Field:
         """A difference along the direction, over a step in the parameters that does not depend on its length."""
         step = STEP / (abs(direction).max() or 1)
-        return lambda w: (function(w + step * direction) - function(w - step * direction)) / (2 * step)
+        # The array stands first: mpmath, asked first, writes it out as text for an error before NumPy is asked.
+        ahead = direction * step
+        return lambda w: (function(w + ahead) - function(w - ahead)) / (2 * step)
 
     def by_z(self, function: Field) -> Field:
         """An entrywise difference."""

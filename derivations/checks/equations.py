@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,8 @@ from derivations.checks.result import CheckResult, entries, unchecked, verdict
 from derivations.checks.space import Point, Space
 from derivations.checks.ways import Way
 from derivations.functions import ActivationDerivative, UnitDerivative
-from derivations.pointwise import unit_derivative
+from derivations.pointwise import plain_derivative
 from derivations.records import Record
-from derivations.stable import exposed
 from derivations.unit import UnitFunction
 
 Array = Any
@@ -36,18 +36,27 @@ def check_equation(
         way: How the left side is differentiated.
         seed: Seed of the random point.
     """
-    drawn = find_point(unit, seed, way.spread)
-    if drawn is None:
+    known = _left_side(record.name, unit, way, seed)
+    if known is None:
         reason = "no random point was found at which the unit and its derivatives are finite and of like size"
         return unchecked(record.name, way.method, way.tolerance, reason)
-    definition = DEFINITIONS[record.name]
-    space = _prepared(way, way.point(drawn), unit, definition)
-    left = np.asarray(definition.left(space), dtype=object)
-    right = right_side(record, records, space.at, unit, way)
+    drawn, point, left = known
+    right = right_side(record, records, point, unit, way)
     detail = f"{entries(left)} at a random point, m = {len(drawn.W)}, n = {len(drawn.X)}, d = {drawn.d}"
     steepest = max(float(abs(slope).max()) for slope in slopes(unit, drawn) if slope is not None)
     found = deviation(left, right, max(1.0, steepest**2))
     return verdict(record.name, way.method, found, way.tolerance, detail)
+
+
+@lru_cache(maxsize=64)
+def _left_side(name: str, unit: UnitFunction, way: Way, seed: int) -> tuple[Point, Point, Array] | None:
+    """A random point, the same as the definition needs it, and the left side there, whatever the right side may be."""
+    drawn = find_point(unit, seed, way.spread)
+    if drawn is None:
+        return None
+    definition = DEFINITIONS[name]
+    space = _prepared(way, way.point(drawn), unit, definition)
+    return drawn, space.at, np.asarray(definition.left(space), dtype=object)
 
 
 def right_side(record: Record, records: Mapping[str, Record], point: Point, unit: UnitFunction, way: Way) -> Array:
@@ -87,7 +96,7 @@ def derivative_value(
 ) -> Any:
     """The unit's derivative that a generic one stands for, at these arguments."""
     names = (unit.z,) if isinstance(node, ActivationDerivative) else (unit.z, *unit.c, unit.a)
-    expr = exposed(unit_derivative(unit, node.func(*node.orders, *names)))
+    expr = plain_derivative(unit, node.func(*node.orders, *names))
     values = {symbol.name: value for symbol, value in zip(names, arguments, strict=True)}
     return evaluate(expr, lambda name, _: values[name], plain)
 

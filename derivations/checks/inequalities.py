@@ -7,6 +7,7 @@ constant that is off by a thousandth either way is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -70,6 +71,7 @@ def _excess(trial: Trial, relation: str) -> float:
     return float(worst / size)
 
 
+@lru_cache(maxsize=64)
 def admissible_interval(unit: UnitFunction, spread: float = 1e4, room: float = 1e2) -> tuple[float, float] | None:
     """An interval on which phi' and phi''' are positive and phi'' has one sign, or None.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,7 @@ from sympy.core.numbers import ImaginaryUnit
 from derivations.checks.evaluate import Arithmetic, evaluate
 from derivations.checks.space import Point
 from derivations.functions import UnitDerivative
-from derivations.pointwise import unit_derivative
-from derivations.stable import exposed
+from derivations.pointwise import plain_derivative
 from derivations.unit import UnitFunction
 
 Array = Any
@@ -46,6 +46,7 @@ def float_functions() -> dict[str, Callable[[float], float]]:
 FLOATS = Arithmetic(lambda x: float(x.p) / float(x.q), constant=float, functions=float_functions())
 
 
+@lru_cache(maxsize=64)
 def find_point(unit: UnitFunction, seed: int, spread: float = 1e4) -> Point | None:
     """Draw a network and a point at which the unit and its derivatives are finite, or None.
 
@@ -122,7 +123,7 @@ def derivative_values(unit: UnitFunction, order: tuple[int, ...], point: Point) 
     False
     """
     node = UnitDerivative(*order, unit.z, *unit.c, unit.a)
-    expr = exposed(unit_derivative(unit, node))
+    expr = plain_derivative(unit, node)
     z = point.X @ point.W[:, : point.d].T
     out = np.empty(point.a.shape)
     for j, i in np.ndindex(out.shape):

@@ -115,7 +115,7 @@ class Space(ABC):
         """Take the components along mutually orthogonal vectors off."""
         for normal in normals:
             share = self.named(self.xp.sum(vector * normal) / self.xp.sum(normal**2))
-            vector = self.named(vector - share * normal)
+            vector = self.named(vector - normal * share)
         return vector
 
     def solve(self, matrix: Array, right: Array) -> Array:

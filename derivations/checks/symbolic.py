@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from sympy import Dummy, Expr, Integer, Rational, Symbol
 
-from derivations.checks.definitions import DEFINITIONS, Definition
+from derivations.checks.definitions import DEFINITIONS
 from derivations.checks.environment import Environment
 from derivations.checks.evaluate import Arithmetic, evaluator
 from derivations.checks.numbers import Degree
@@ -171,35 +172,54 @@ def check_symbolic(record: Record, p: int, separable: bool, seed: int) -> CheckR
     >>> check_symbolic(generic_records(0, False)[0], 0, False, 0).passed
     True
     """
-    space = SymbolicSpace(symbol_point(p), separable)
-    left = np.asarray(DEFINITIONS[record.name].left(space), dtype=object)
+    defined = _defined(record.name, p, separable)
     rng = random.Random(seed)
     exact = _Draws(lambda: Fraction(rng.randint(1, RANGE)), lambda x: Fraction(int(x.p), int(x.q)))
-    wrong = sum(x != 0 for x in _difference(space, left, record, exact).flat)
-    bounds = _difference(space, left, record, _Draws(lambda: Degree(1, 0), lambda x: Degree(0, 0)))
+    wrong = sum(x != 0 for x in _difference(defined, record, exact).flat)
+    bounds = _difference(defined, record, _Draws(lambda: Degree(1, 0), lambda x: Degree(0, 0)))
     chance = sum(x.top for x in bounds.flat) / RANGE
-    detail = f"{entries(left)} at random integers, exactly; a wrong formula passes with chance < {chance:.0e}"
+    detail = f"{entries(defined.left)} at random integers, exactly; a wrong formula passes with chance < {chance:.0e}"
     return verdict(record.name, "symbolic", float(wrong), 0.0, detail)
 
 
-def _difference(space: SymbolicSpace, left: Array, record: Record, draws: _Draws) -> Array:
+@dataclass(frozen=True)
+class _Defined:
+    """What a definition says of the explicit network, in symbols: the left side, and which labels and direction."""
+
+    space: SymbolicSpace
+    left: Array
+    labels: Array
+    direction: Array
+
+
+@lru_cache(maxsize=64)
+def _defined(name: str, p: int, separable: bool) -> _Defined:
+    """Whatever the right side of the record may be."""
+    space, definition = SymbolicSpace(symbol_point(p), separable), DEFINITIONS[name]
+    left = np.asarray(definition.left(space), dtype=object)
+    labels = space.output(space.at.W) if definition.on_manifold else space.at.y
+    return _Defined(space, left, labels, definition.direction(space))
+
+
+def _difference(defined: _Defined, record: Record, draws: _Draws) -> Array:
     """Left minus right at a random point, in the numbers that `draws` makes."""
-    definition = DEFINITIONS[record.name]
-    point = _random_point(space, definition, draws)
+    space = defined.space
+    point = _random_point(defined, draws)
     records = {x.name: x for x in generic_records(space.at.W.shape[1] - space.at.d, space.separable)}
     env = Environment(point, records, draws.arithmetic)
     return np.asarray(
-        _entrywise(_evaluator(space, point, draws.arithmetic), left) - env.right(record, definition),
+        _entrywise(_evaluator(space, point, draws.arithmetic), defined.left)
+        - env.right(record, DEFINITIONS[record.name]),
         dtype=object,
     )
 
 
-def _random_point(space: SymbolicSpace, definition: Definition, draws: _Draws) -> Point:
+def _random_point(defined: _Defined, draws: _Draws) -> Point:
     """Random numbers for every symbol; labels and direction as the definition needs them."""
-    free = Point(*[draws.numbers(array) for array in _arrays(space.at)])
-    value = _evaluator(space, free, draws.arithmetic)
-    labels = _entrywise(value, space.output(space.at.W)) if definition.on_manifold else free.y
-    return Point(free.X, free.a, free.W, _entrywise(value, definition.direction(space)), labels)
+    free = Point(*[draws.numbers(array) for array in _arrays(defined.space.at)])
+    value = _evaluator(defined.space, free, draws.arithmetic)
+    labels = _entrywise(value, defined.labels)
+    return Point(free.X, free.a, free.W, _entrywise(value, defined.direction), labels)
 
 
 def _arrays(point: Point) -> tuple[Array, ...]:

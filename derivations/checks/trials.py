@@ -147,7 +147,7 @@ def constants(space: Space, z: Array) -> dict[str, Any]:
     third = space.by_z(space.by_z(first))
     grid = [z.min() + (z.max() - z.min()) * at / _POINTS for at in range(_POINTS + 1)]
     slopes, ratios = zip(
-        *[(first(x * ones).min(), (third(x * ones) / first(x * ones)).min()) for x in grid], strict=True
+        *[(first(ones * x).min(), (third(ones * x) / first(ones * x)).min()) for x in grid], strict=True
     )
     data = space.at.X
     return {

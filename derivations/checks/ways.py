@@ -18,9 +18,9 @@ from derivations.unit import UnitFunction
 Array = Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Way:
-    """A numerical way of checking.
+    """A numerical way of checking; there are two, which are told apart by identity.
 
     Args:
         method: Its name.

@@ -8,6 +8,8 @@ from docutils import nodes
 
 COLUMNS, LETTERS = 3, 40
 """A table with so many columns, and a cell with so many letters, is one of text that does not fit a telephone."""
+BESIDE = 18
+"""Columns of cells with at most so many letters stand side by side in a card."""
 
 
 def label(app, doctree, docname):
@@ -21,13 +23,17 @@ def label(app, doctree, docname):
         longest = max((len(entry.astext()) for row in rows for entry in row.findall(nodes.entry)), default=0)
         if len(titles) >= COLUMNS and longest >= LETTERS:
             table["classes"].append("cards")
-            for row in rows:
-                put(titles, row)
+            columns = zip(*(list(row.findall(nodes.entry)) for row in rows), strict=True)
+            for title, entries in list(zip(titles, columns, strict=True))[1:]:
+                put(title, entries)
 
 
-def put(titles, row):
-    """Put the titles into the cells of a row that say something."""
-    for title, entry in list(zip(titles, row.findall(nodes.entry), strict=True))[1:]:
+def put(title, entries):
+    """Put the title into the cells of a column that say something, and mark those of a column of text."""
+    long = any(len(entry.astext()) > BESIDE for entry in entries)
+    for entry in entries:
+        if long:
+            entry["classes"].append("long")
         if title and entry.astext():
             entry.insert(0, nodes.inline("", title, classes=["column"]))
 

@@ -231,7 +231,8 @@ def _asinh_at(x: Array) -> Interval:
 
 def _erf_at(x: Array) -> Interval:
     """For x >= 0: 2/sqrt(pi) x e^-x^2 (1 + t/3 (1 + t/5 (1 + ...))) with t = 2 x^2; erfc(6) < 2.2e-17."""
-    point = Interval(np.minimum(x, 6.0))
+    inside = x <= 6.0
+    point = Interval(np.where(inside, x, 0.0))  # those outside need no terms
     square = point.power(2)
     t, total = 2.0 * square, Interval(1.0, 2.0)
     # From here on each factor t/(2k + 1) is below 1/2, so that what follows is at most a geometric series.
@@ -239,7 +240,7 @@ def _erf_at(x: Array) -> Interval:
     for k in range(last, 0, -1):
         total = 1.0 + t / float(2 * k + 1) * total
     value = 2.0 * point / PI.sqrt() * _exp(-square) * total
-    return _clipped(where(x <= 6.0, value, Interval(down(1.0), 1.0)), 0.0, 1.0)
+    return _clipped(where(inside, value, Interval(down(1.0), 1.0)), 0.0, 1.0)
 
 
 # --- angles ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .options import INTERRUPTED, add_command
+from .refusals import nearest
 from .values import count, natural
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     first = arguments.words[0] if arguments.words else ""
     action, given = _ACTIONS.get(first, _ACTIONS[""]), arguments.words[1:]
     if len(given) != action.words:
-        raise InputError(f"{first} takes {action.words} more word(s); got {len(given)}. Usage:\n       {USAGE}")
+        raise InputError(f"{_too_many(first, action.words, len(given))}. Usage:\n       {USAGE}")
     for name, default in arguments.defaults.items():
         if name not in action.options and getattr(arguments, name) != default:
             option = f"--{name.replace('_', '-')}"
@@ -92,14 +93,21 @@ def run(arguments: argparse.Namespace) -> int:
     return action.run(arguments, *given)
 
 
+def _too_many(first: str, allowed: int, came: int) -> str:
+    if first in _ACTIONS:
+        return f"{first} takes {allowed} more word(s); got {came}"
+    near = nearest(first, _ACTIONS) or f", nor is it one of the words {', '.join(filter(None, _ACTIONS))}"
+    return f"{first!r} is one description, after which no word may follow{near}"
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from verification.campaign import load
 
-    shipped = arguments.words == []
-    campaign = load(_example() if shipped else arguments.words[0])
+    description = Path(arguments.words[0]) if arguments.words else _example()
+    campaign = load(description)
     if arguments.dry_run:
-        return _dry_run(campaign)
-    database = arguments.database or Path("campaign.sqlite" if shipped else f"{Path(arguments.words[0]).stem}.sqlite")
+        return _dry_run(campaign, arguments.json)
+    database = arguments.database or Path(f"{description.stem}.sqlite")
     standing = _carry_out(campaign, database, arguments)
     _status(arguments, str(database))
     if standing.interrupted:
@@ -114,9 +122,12 @@ def _example() -> Path:
     return Path(verification.campaign.__file__).with_name("example.toml")
 
 
-def _dry_run(campaign: Campaign) -> int:
-    for task in campaign.tasks:
-        print(f"{task.key[:12]}  {task.name}")
+def _dry_run(campaign: Campaign, as_numbers: bool) -> int:
+    from verification.results import as_json
+
+    tasks = [{"key": task.key, "name": task.name} for task in campaign.tasks]
+    lines = (f"{task['key'][:12]}  {task['name']}" for task in tasks)
+    print(as_json({"tasks": tasks}) if as_numbers else "\n".join(lines))
     print(f"{len(campaign.tasks)} tasks", file=sys.stderr)
     return 0
 

@@ -45,7 +45,7 @@ def add_command(commands: Any, name: str, text: str, run: Any, example: str) -> 
         epilog=f"example:\n{indent(example, '  ')}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, parser=command)
     return command
 
 
@@ -177,6 +177,13 @@ def command_line(arguments: argparse.Namespace, more: Sequence[str] = ("statemen
     # With =, as weights may begin with a minus sign.
     options = [f"--{name}={shlex.quote(listed(value))}" for name, value in given if value not in (None, ())]
     return " ".join([f"manifoldflow {arguments.command}", *options])
+
+
+def terminal_width() -> int | None:
+    """The letters that a line of the terminal holds; None where the output goes elsewhere."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def report_progress(quiet: bool) -> Any:

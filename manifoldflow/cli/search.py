@@ -21,7 +21,8 @@ def add(commands: Any) -> None:
     text = "search for the smallest margin of each inequality; phase diagrams"
     command = add_command(commands, "search", text, run, EXAMPLE)
     command.add_argument("--family", action="append", metavar="FORMULA",
-                         help="in z and coefficients, such as 'z**3 + nu*z' (default: three families)")  # fmt: skip
+                         help="in z and coefficients that --range names, such as 'z**3 + nu*z' "
+                         "(default: three families)")  # fmt: skip
     command.add_argument("--range", action="append", default=[], type=coefficient, metavar="NAME=LOW:HIGH",
                          help="where a coefficient of --family is searched")  # fmt: skip
     command.add_argument("--inequalities", type=names, metavar="NAMES",

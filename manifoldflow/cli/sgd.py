@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
     add_problem(command)
     add_network(command)
     _add_scheme(command)
-    command.add_argument("--steps", type=count, default=200_000, metavar="K", help="default: 200000")
+    command.add_argument("--steps", type=count, default=200_000, metavar="K", help="of each run (default: 200000)")
     command.add_argument("--runs", type=count, default=2, metavar="R", help="independent runs (default: 2)")
     add_checkpoint(command)
     add_out(command, "write sgd.html, sgd.npz and sgd.svg there")

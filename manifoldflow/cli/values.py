@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 from pathlib import Path
 
 
@@ -47,7 +48,13 @@ def natural(text: str) -> int:
 
 
 def whole(text: str, least: int) -> int:
-    """A whole number from `least` on."""
+    """A whole number from `least` on; 1e6 is one.
+
+    >>> whole("250", least=1), whole("1e6", least=1)
+    (250, 1000000)
+    """
+    if power := re.fullmatch(r"([1-9])e([0-9]|1[0-7])", text):
+        text = power[1] + "0" * int(power[2])
     if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < least:
         raise argparse.ArgumentTypeError(f"must be a whole number >= {least}; got {text[:40]!r}")
     return int(text)

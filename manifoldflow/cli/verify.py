@@ -6,7 +6,16 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .options import add_command, add_network, add_out, add_problem, command_line, make_cases, report_progress
+from .options import (
+    add_command,
+    add_network,
+    add_out,
+    add_problem,
+    command_line,
+    make_cases,
+    report_progress,
+    terminal_width,
+)
 from .values import natural
 
 if TYPE_CHECKING:
@@ -53,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     problems = make_cases(arguments, cases.DEFAULT_DATA, cases.DEFAULT_ACTIVATIONS)
     progress = report_progress(arguments.quiet)
     report = verify(problems, chosen, progress=progress, processes=arguments.processes, draw=True)
-    text = report.to_json(command_line(arguments)) if arguments.json else report_table(report)
+    text = report.to_json(command_line(arguments)) if arguments.json else report_table(report, terminal_width())
     print(text)
     if report.interrupted:
         print(

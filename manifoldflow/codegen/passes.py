@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache, lru_cache
 from typing import Any
 
 import mpmath
@@ -121,8 +122,7 @@ def check_program(program: Program, expressions: dict[str, sp.Expr], stage: str,
     checked = 0
     with mpmath.workdps(DIGITS + 20):
         for point in points(len(symbols)):
-            values = dict(zip((s.name for s in symbols), point, strict=True))
-            checked += _agrees_at(program, expressions, dict(zip(symbols, point, strict=True)), values, stage)
+            checked += _agrees_at(program, expressions, tuple(zip(symbols, point, strict=True)), stage)
             if checked == n_points:
                 return
     raise CodegenError(
@@ -131,6 +131,7 @@ def check_program(program: Program, expressions: dict[str, sp.Expr], stage: str,
     )
 
 
+@cache
 def points(dimension: int) -> list[tuple[mpmath.mpf, ...]]:
     """40 points between -9/8 and 9/8 without small relations, for comparing programs."""
     # Square roots of primes: no small algebraic relation between them can hide a difference. The second half of the
@@ -140,16 +141,18 @@ def points(dimension: int) -> list[tuple[mpmath.mpf, ...]]:
     for trial in range(40):
         row = primes[trial * dimension : (trial + 1) * dimension]
         signs = (-1 if (trial + k) % 2 and trial < 20 else 1 for k in range(dimension))
-        found.append(
-            tuple(sign * (mpmath.sqrt(p) % 1 + mpmath.mpf(1) / 8) for sign, p in zip(signs, row, strict=True))
-        )
+        with mpmath.workdps(DIGITS + 20):
+            found.append(
+                tuple(sign * (mpmath.sqrt(p) % 1 + mpmath.mpf(1) / 8) for sign, p in zip(signs, row, strict=True))
+            )
     return found
 
 
 def _agrees_at(
-    program: Program, expressions: dict[str, sp.Expr], point: dict[sp.Symbol, Any], values: dict[str, Any], stage: str
+    program: Program, expressions: dict[str, sp.Expr], point: tuple[tuple[sp.Symbol, Any], ...], stage: str
 ) -> bool:
     """True where both sides agree, False where the expressions are not real and finite there."""
+    values = {symbol.name: number for symbol, number in point}
     wanted = {name: _by_evalf(expression, point) for name, expression in expressions.items()}
     if any(number is None for number in wanted.values()):
         return False
@@ -171,8 +174,9 @@ def _agree(got: Any, wanted: Any) -> bool:
     return bool(abs(got - wanted) <= mpmath.mpf(10) ** (-DIGITS) * (1 + abs(wanted)))
 
 
-def _by_evalf(expression: sp.Expr, point: dict[sp.Symbol, Any]) -> Any:
-    substitution = {s: sp.Float(v, DIGITS + 20) for s, v in point.items()}
+@lru_cache(maxsize=512)  # every pass, and several functions of a kernel, ask for the same
+def _by_evalf(expression: sp.Expr, point: tuple[tuple[sp.Symbol, Any], ...]) -> Any:
+    substitution = {s: sp.Float(v, DIGITS + 20) for s, v in point}
     number = expression.evalf(DIGITS + 15, subs=substitution, maxn=PRECISIONS[-1])
     if not number.is_Float and not number.is_Rational:
         return None

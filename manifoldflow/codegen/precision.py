@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import islice
 from typing import Any
 
 import mpmath
@@ -29,10 +30,11 @@ def digits_kept(program: Program) -> int:
     >>> digits_kept(lower({"psi": phi})), digits_kept(lower({"psi": phi.expand()}))
     (0, 15)
     """
-    losses = [loss for point in points(len(program.inputs)) if (loss := _losses(program, point)) is not None]
+    found = (loss for point in points(len(program.inputs)) if (loss := _losses(program, point)) is not None)
+    losses = list(islice(found, _POINTS))
     if len(losses) < 3:
         return _MOST
-    worst = float(np.median(losses[:_POINTS], axis=0).max(initial=0.0))
+    worst = float(np.median(losses, axis=0).max(initial=0.0))
     return int(np.clip(-np.log10(max(worst, 1e-16)), 0, _MOST))
 
 

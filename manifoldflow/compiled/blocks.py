@@ -16,7 +16,7 @@ import numpy as np
 
 from .batches import padded
 from .coefficients import gather, image_of_coefficients, parameters
-from .geometry import add_multiple, apply_blocks, copy
+from .geometry import add_multiple, apply_blocks, copy, curvature
 from .lapack import add_weighted_batch, apply_batch, batch_inverses, cholesky, cholesky_inverse, gemm, lu, lu_solve
 from .lines import LANES
 from .options import jit_bare
@@ -71,17 +71,25 @@ def new_factors(m, n, r, p, wide):
 
 
 @jit_bare
-def curvature_bound(E, largest):
-    """Bound on the largest eigenvalue of D: largest absolute row sum of a block E_ji times that of R_hat^T R_hat."""
-    size = 0.0
-    for j in range(E.shape[2]):
-        for i in range(E.shape[3]):
-            for q in range(E.shape[0]):
+def rate_bound(W, problem, frame, work):
+    """Bound on the largest eigenvalue of D at the point whose pre-activations and multipliers are in work; fills E.
+
+    The largest absolute row sum of a block E_ji times the largest eigenvalue of R_hat^T R_hat.
+    """
+    curvature(W, problem, work)
+    E, largest = work.E, work.scratch[0]  # of each sample: there is no order in which eight sums would wait for another
+    largest[:] = 0.0
+    for q in range(E.shape[0]):
+        for j in range(E.shape[2]):
+            for i in range(E.shape[3]):
                 total = 0.0
                 for k in range(E.shape[0]):
                     total += abs(E[q, k, j, i])
-                size = max(size, total)
-    return size * largest
+                largest[i] = max(largest[i], total)
+    size = 0.0
+    for i in range(largest.shape[0]):
+        size = max(size, largest[i])
+    return size * frame.largest
 
 
 @jit_bare

@@ -15,7 +15,7 @@ import numpy as np
 from .elementwise import set_multiple
 from .geometry import apply_jacobian_to_coefficients, copy, factor_gram, subtract_normal, upper_jacobian_gram
 from .lapack import cholesky_solve, gemm
-from .lines import LANES, load, multiply_add, spread, start, store
+from .lines import LANES, load, multiply_add, rooms, spread, start, store
 from .options import jit_bare
 from .pointers import SECOND_ORDER, second_order_at
 
@@ -52,10 +52,8 @@ class Stages(NamedTuple):
 
 def new_stages(k, m, n, p):
     """Room for k stages."""
-    return Stages(
-        np.empty((k, m, n + p)), np.empty((k, m, n + p)), np.empty((m, n + p)), np.empty((m, n + p)),
-        np.empty((m, n + p)), np.empty((m, n + p)),
-    )  # fmt: skip
+    one = (m, n + p)
+    return Stages(*rooms((k, *one), (k, *one), one, one, one, one))
 
 
 @jit_bare
@@ -97,15 +95,15 @@ def field(image, problem, frame, work, omega, refine, out):
 
     The second term vanishes on M. Near it, it pulls back the stages of a step, which leave M by the square of the
     step's length; without it long implicit steps are unstable. With `refine` what rounding left of the normal part is
-    taken out a second time, for points near stationarity. Leaves z, f, g, alpha, lam and the factor of K in work.
+    taken out a second time, for points near stationarity. Leaves f, g, alpha, lam and the factor of K in work.
     """
     n = problem.G.shape[0]
-    if image.shape[1] == n:
-        set_multiple(1.0, image, work.z)
-    else:
-        copy(image[:, :n], work.z)
+    z = image
+    if image.shape[1] > n:
+        z = work.z
+        copy(image[:, :n], z)
     F = second_order_at(problem.unit[SECOND_ORDER])(
-        work.z, image[:, n:], problem.s, problem.a, work.f, work.g, work.alpha
+        z, image[:, n:], problem.s, problem.a, work.f, work.g, work.alpha
     )  # fmt: skip
     upper_jacobian_gram(work.g, problem.G, work.K)
     apply_jacobian_to_coefficients(work.g, work.alpha, problem.G, work.image, work.lam[0])
@@ -161,17 +159,18 @@ def scale(array, factor):
 
 @jit_bare
 def add_combination(base, factor, weights, arrays, out):
-    """out = base + factor sum_k weights_k arrays_k; `out` may be `base`."""
+    """out = base + factor sum_k weights_k arrays_k; `out` may be `base`. A fourth of a tableau's weights are 0."""
     B, A, w, result = start(base), start(arrays), start(weights), start(out)
     size, i = out.size, 0
     while i + 4 * LANES <= size:
         s0 = s1 = s2 = s3 = spread(0.0)
         at = i
         for k in range(weights.shape[0]):
-            weight = spread(w[k])
-            s0, s1 = multiply_add(weight, load(A, at), s0), multiply_add(weight, load(A, at + LANES), s1)
-            s2 = multiply_add(weight, load(A, at + 2 * LANES), s2)
-            s3 = multiply_add(weight, load(A, at + 3 * LANES), s3)
+            if w[k] != 0.0:
+                weight = spread(w[k])
+                s0, s1 = multiply_add(weight, load(A, at), s0), multiply_add(weight, load(A, at + LANES), s1)
+                s2 = multiply_add(weight, load(A, at + 2 * LANES), s2)
+                s3 = multiply_add(weight, load(A, at + 3 * LANES), s3)
             at += size
         store(result, i, load(B, i) + factor * s0)
         store(result, i + LANES, load(B, i + LANES) + factor * s1)

@@ -37,10 +37,14 @@ def column_products(A, B, out):
 
 @jit_bare
 def multiply_upper(A, B):
-    """A_ik <- A_ik B_ik in the upper half of square matrices, and in as much of the lower as lines reach into."""
+    """A_ik <- A_ik B_ik in the upper half of square matrices, and in as much of the lower as lines reach into.
+
+    Rows may be longer than the matrices are wide, as those of `geometry.Problem.G` are.
+    """
     a, b = start(A), start(B)
     n = A.shape[0]
     for i in range(n):
         for k in range(i - i % LANES, n, LANES):
-            count, at = n - k, i * n + k
-            store_first(a, at, load_first(a, at, count) * load_first(b, at, count), count)
+            count, at = n - k, i * A.shape[1] + k
+            product = load_first(a, at, count) * load_first(b, i * B.shape[1] + k, count)
+            store_first(a, at, product, count)

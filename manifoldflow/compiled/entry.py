@@ -8,13 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from .geometry import Problem, Workspace, gradient
+from .lines import LANES
 from .options import jit
 from .views import view
 
 
 def pack(X, G, a):
-    """The arrays of a problem in one: X (n, d'), X^T, G (n, n), s = diag G and a (m, n), as `_unpack` reads them."""
-    return np.concatenate([X.ravel(), X.T.ravel(), G.ravel(), G.diagonal(), a.ravel()])
+    """The arrays of a problem in one: G in lines, X (n, d'), X^T, s = diag G and a (m, n), as `_unpack` reads them."""
+    return np.concatenate([G.ravel(), X.ravel(), X.T.ravel(), G.diagonal(), a.ravel()])
 
 
 @jit
@@ -24,12 +25,13 @@ def full_gradient(theta, packed, y, unit, out):
     In the parameters' own space: the data X take the place of R, which saves the products with the basis of their span.
     """
     m, n = theta.shape[0], y.shape[0]
-    # packed has 2 n d' + n n + n + m n entries and theta d' + p columns.
-    d = (packed.shape[0] - n * n - n - m * n) // (2 * n)
+    # packed has n w + 2 n d' + n + m n entries, w the length of G's rows, and theta d' + p columns.
+    w = -(-n // LANES) * LANES
+    d = (packed.shape[0] - n * w - n - m * n) // (2 * n)
     v = 1 + theta.shape[1] - d
-    buffer = np.empty((2 + 3 * v) * m * n + n * n + 3 * n + 1)
-    work = _workspace(buffer, m, n, v)
-    F, info = gradient(theta, _unpack(packed, y, unit, m, n, d), work, out)
+    buffer = np.empty(n * w + (2 + 3 * v) * m * n + 3 * n + 1)
+    work = _workspace(buffer, m, n, w, v)
+    F, info = gradient(theta, _unpack(packed, y, unit, m, n, w, d), work, out)
     size = 0.0
     for i in range(n):
         size = max(size, abs(work.f[i] - y[i]))
@@ -38,34 +40,34 @@ def full_gradient(theta, packed, y, unit, out):
 
 
 @jit
-def _unpack(packed, y, unit, m, n, d):
-    G = 2 * n * d
-    s = G + n * n
+def _unpack(packed, y, unit, m, n, w, d):
+    X = n * w
+    s = X + 2 * n * d
     return Problem(
-        unit, view(packed, 0, (n, d)), view(packed, n * d, (d, n)), view(packed, G, (n, n)), view(packed, s, (n,)),
+        unit, view(packed, X, (n, d)), view(packed, X + n * d, (d, n)), view(packed, 0, (n, w)), view(packed, s, (n,)),
         view(packed, s + n, (m, n)), y,
     )  # fmt: skip
 
 
 @jit
-def _workspace(buffer, m, n, v):
+def _workspace(buffer, m, n, w, v):
     """A workspace for first derivatives: H and E, which the gradient does not touch, have no room."""
-    g = m * n
+    z = n * w
+    g = z + m * n
     alpha = g + v * m * n
     t = alpha + v * m * n
-    K = t + v * m * n
-    image = K + n * n
+    image = t + v * m * n
     lam = image + m * n
     none = view(buffer, 0, (0, 0, 0, 0))
     return Workspace(
-        view(buffer, 0, (m, n)),
+        view(buffer, z, (m, n)),
         view(buffer, lam + 2 * n, (n,)),
         view(buffer, g, (v, m, n)),
         view(buffer, alpha, (v, m, n)),
         view(buffer, t, (v, m, n)),
         none,
         none,
-        view(buffer, K, (n, n)),
+        view(buffer, 0, (n, w)),
         view(buffer, image, (m, n)),
         view(buffer, lam, (1, n)),
         view(buffer, lam + n, (1, n)),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocks import curvature_bound
+from .blocks import rate_bound
 from .coefficients import (
     add_combination,
     combine,
@@ -15,12 +15,11 @@ from .coefficients import (
     parameters,
     start_stages,
 )
-from .geometry import add_multiple, copy, curvature, gradient, norm
+from .geometry import add_multiple, copy, gradient, norm
 from .lines import accumulate
 from .options import jit_bare
 from .stepping import (
     ACCEPTED,
-    CURVATURE,
     FIELD_EVALUATIONS,
     GROWTH,
     LENGTH,
@@ -38,6 +37,7 @@ from .stepping import (
     initialise,
     land,
     next_time,
+    on_polynomial,
     refuse,
     reject,
     switch,
@@ -49,17 +49,25 @@ STABLE = 5.0
 # From one step to the next: growth where the bound on the largest rate (up to 3 times too large) does not show it to be
 # safe, and how much of a rate that has bounded a step is still believed.
 CAREFUL, BELIEVED = 1.15, 0.97
+# Error of a polynomial, in the norm of error estimates, that is lost beside those of steps.
+NEGLIGIBLE = 3e-4
+MANY = 4  # outputs for which the further stages of a polynomial pay
 # Differences that show the largest rate, relative to the point: of rtol, and of 1, for rounding.
 LEAST_DIFFERENCE, ROUNDING = 1e-4, 1e-13
 
 
 class Explicit(NamedTuple):
-    """Tableau: A (k, k), b (k,) and two error estimates (2, k); order of the estimate. Its dense output is a step."""
+    """Tableau: A (k, k), b (k,) and two error estimates (2, k); order of the estimate.
+
+    `extended` is A with the rows of four further stages, and `dense` (7, k + 4) the powers of the polynomial.
+    """
 
     A: np.ndarray
     b: np.ndarray
     errors: np.ndarray
     order: int
+    extended: np.ndarray
+    dense: np.ndarray
 
 
 @jit_bare
@@ -73,7 +81,7 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
         _first_stage(state.W, problem, frame, work, stages)
     while reason == RUNNING:
         if control.cost_ratio > 0.0 and _implicit_is_cheaper(state, control):
-            state.scalars[REACH] = state.scalars[CURVATURE] * state.scalars[LENGTH]
+            state.scalars[REACH] = rate_bound(state.W, problem, frame, work) * state.scalars[LENGTH]
             return switch(state, state.scalars[H])
         t_new, longest = next_time(state, control, np.inf), state.scalars[H]
         h = t_new - state.scalars[T]
@@ -89,33 +97,96 @@ def explicit_advance(state, problem, frame, work, record, control, tableau, tria
             reason = reject(state, 0.25 * h, NOT_FINITE)
         if state.counters[ACCEPTED] > accepted:
             _first_stage(state.W, problem, frame, work, stages)
-            curvature(state.W, problem, work)
-            state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
-            _stay_stable(state, stages, control, longest)
+            _stay_stable(state, problem, frame, work, stages, control, longest)
     return reason
 
 
 @jit_bare
-def explicit_outputs(t, W, times, problem, frame, work, tableau, tolerance, points, numbers, trial, stages):
-    """The points at `times`, increasing, each by one step from the last of the knots W (k, m, r + p) at t (k,) before.
+def explicit_outputs(t, W, times, problem, frame, work, tableau, control, points, numbers, trial, stages):
+    """The points at `times`, increasing, of steps between the knots W (k + 1, m, r + p) at t.
 
-    As exact as the steps themselves, where a polynomial through the stages is less so for steps near the limit of
-    stability. Fills points, sharpness, gradient norm and residual; returns the number of times reached.
+    Fills points, sharpness, gradient norm and residual; returns the number of times reached.
     """
-    last = -1
-    for index in range(times.shape[0]):
-        k = np.searchsorted(t, times[index], side="right") - 1
-        if k != last:
-            gradient(W[k], problem, work, trial.grad)
-            _first_stage(W[k], problem, frame, work, stages)
-            last = k
-        if not _trial_point(W[k], problem, frame, work, stages, times[index] - t[k], tableau, points[index]):
+    first = 0
+    while first < times.shape[0]:
+        k = np.searchsorted(t, times[first], side="right") - 1
+        last = np.searchsorted(times, t[k + 1], side="left")
+        gradient(W[k], problem, work, trial.grad)
+        first += _outputs_of_step(
+            W[k], t[k], t[k + 1], times[first:last], problem, frame, work, tableau, control, points[first:last],
+            numbers[first:last], trial, stages,
+        )  # fmt: skip
+        if first < last:
+            return first
+    return first
+
+
+@jit_bare
+def _outputs_of_step(W, t, end, times, problem, frame, work, tableau, control, points, numbers, trial, stages):
+    """The points at times within a step from W, where `gradient` was evaluated last; returns how many were reached.
+
+    A few are found by steps that end there. Many are taken from the polynomial of a step, up to where it is less exact
+    than steps are; then by a step, from whose end a polynomial goes on, over twice as much as the last one reached.
+    """
+    done, h = 0, end - t
+    while done < times.shape[0]:
+        _first_stage(W, problem, frame, work, stages)
+        taken, left = 0, times[done:]
+        while taken == 0 and left.shape[0] >= MANY and left[MANY - 1] < t + h:
+            if _polynomial(problem, frame, work, stages, h, tableau, trial.dense):
+                taken = _along_polynomial(W, t, h, left, problem, work, control, points[done:], numbers[done:], trial)
+            h = max(0.25 * h, 2.0 * (left[taken - 1] - t) if taken > 0 else 0.0)
+        done += taken
+        alone = True
+        while alone and done < times.shape[0]:
+            if not _trial_point(W, problem, frame, work, stages, times[done] - t, tableau, points[done]):
+                return done
+            if not _land_output(points[done], numbers[done], problem, work, control, trial):
+                return done
+            done += 1
+            alone = taken == 0
+        W, t = points[done - 1], times[done - 1]
+        h = min(h, end - t)
+    return done
+
+
+@jit_bare
+def _land_output(point, numbers, problem, work, control, trial):
+    """Project an output onto the manifold; False where that fails."""
+    F, size, reason = land(point, trial.grad, problem, work, trial.scratch, control.projection_tolerance)
+    numbers[0], numbers[1], numbers[2] = F, norm(trial.grad), size
+    return reason == RUNNING
+
+
+@jit_bare
+def _along_polynomial(W, t, h, times, problem, work, control, points, numbers, trial):
+    """The points at times after t on the polynomial of a step of length h; how many are as exact as the step.
+
+    The error at the share x of the step is taken as x h (p' - V): the defect's integral, were it as large all the way.
+    """
+    for index in range(np.searchsorted(times, t + h)):
+        x = (times[index] - t) / h
+        on_polynomial(W, trial.dense, x, points[index])
+        if not _land_output(points[index], numbers[index], problem, work, control, trial):
             return index
-        F, size, reason = land(points[index], trial.grad, problem, work, trial.scratch, tolerance)
-        if reason != RUNNING:
+        trial.error[:] = 0.0
+        for power in range(trial.dense.shape[0]):
+            add_multiple(trial.error, x * (power + 1) * x**power, trial.dense[power])
+        add_multiple(trial.error, x * h, trial.grad)
+        if not error_norm(trial.error, W, points[index], control) <= NEGLIGIBLE:
             return index
-        numbers[index, 0], numbers[index, 1], numbers[index, 2] = F, norm(trial.grad), size
-    return times.shape[0]
+    return np.searchsorted(times, t + h)
+
+
+@jit_bare
+def _polynomial(problem, frame, work, stages, h, tableau, dense):
+    """The powers of the polynomial through the stages of a step and four more; False if one is not finite."""
+    if not _further_stages(problem, frame, work, stages, h, tableau.extended):
+        return False
+    for power in range(dense.shape[0]):
+        combine(h, tableau.dense[power], stages.coefficients, stages.combined)
+        parameters(stages.combined, problem.R, dense[power])
+    return True
 
 
 @jit_bare
@@ -129,14 +200,22 @@ def _first_stage(W, problem, frame, work, stages):
 @jit_bare
 def _trial_point(W, problem, frame, work, stages, h, tableau, W_new):
     """The further stages and the point of a step from W; False if a stage is not finite."""
-    for k in range(1, tableau.A.shape[0]):
-        add_combination(stages.start, h, tableau.A[k, :k], stages.images[:k], stages.trial)
-        if not evaluate_stage(stages, k, problem, frame, work, 0.0, False):
-            return False
-        image_of_coefficients(stages.coefficients[k], problem.G, stages.images[k])
+    if not _further_stages(problem, frame, work, stages, h, tableau.A):
+        return False
     combine(h, tableau.b, stages.coefficients, stages.combined)
     parameters(stages.combined, problem.R, W_new)
     add_multiple(W_new, 1.0, W)
+    return True
+
+
+@jit_bare
+def _further_stages(problem, frame, work, stages, h, A):
+    """The stages after the first; False if one is not finite."""
+    for k in range(1, A.shape[0]):
+        add_combination(stages.start, h, A[k, :k], stages.images[:k], stages.trial)
+        if not evaluate_stage(stages, k, problem, frame, work, 0.0, False):
+            return False
+        image_of_coefficients(stages.coefficients[k], problem.G, stages.images[k])
     return True
 
 
@@ -155,7 +234,7 @@ def _error(state, problem, stages, trial, control, h, tableau):
 
 
 @jit_bare
-def _stay_stable(state, stages, control, h):
+def _stay_stable(state, problem, frame, work, stages, control, h):
     """Keep the next step within the limit of stability, after one of length h unless an output time cut it short.
 
     Bounded by error estimates alone, steps would swing about the limit and leave errors near the tolerance in stiff
@@ -164,13 +243,15 @@ def _stay_stable(state, stages, control, h):
     scalars, counters = state.scalars, state.counters
     seen = _rate_seen(stages, max(LEAST_DIFFERENCE * control.rtol, ROUNDING))
     scalars[RATE] = max(seen, BELIEVED * scalars[RATE] if h * scalars[RATE] > 0.8 * STABLE else 0.0)
-    growing = scalars[H] > CAREFUL * h and scalars[H] * scalars[CURVATURE] > STABLE
-    if growing:
-        scalars[H] = CAREFUL * h
-    if scalars[H] * scalars[RATE] > STABLE:
-        scalars[H] = STABLE / scalars[RATE]
+    longest = STABLE / scalars[RATE] if scalars[RATE] > 0.0 else np.inf
+    careful = CAREFUL * h
+    bounded = min(scalars[H], longest) > careful and scalars[H] * rate_bound(state.W, problem, frame, work) > STABLE
+    if bounded:
+        scalars[H] = careful
+    elif scalars[H] > longest:
+        scalars[H] = longest
         counters[STIFF_STEPS] += 1
-    elif not growing:
+    else:
         counters[STIFF_STEPS] = max(0, counters[STIFF_STEPS] - 1)
     scalars[LENGTH] += 0.2 * (scalars[H] - scalars[LENGTH])
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .elementwise import column_products, multiply_upper
 from .lapack import cholesky, cholesky_solve, gemm, gram
+from .lines import accumulate, in_lines, whole
 from .options import jit_bare
 from .pointers import (
     CURVATURE,
@@ -28,7 +29,8 @@ from .pointers import (
 class Problem(NamedTuple):
     """Data in reduced coordinates: R (n, r), R^T, G = R R^T (n, n), s = diag G, coefficients a (m, n), labels y (n,).
 
-    `unit` holds the addresses of the unit's pointwise functions, see `pointers`.
+    Rows of G, and of K in the workspace, are padded to whole lines, (n, whole(n)): see `lines.square`. `unit` holds the
+    addresses of the unit's pointwise functions, see `pointers`.
     """
 
     unit: np.ndarray
@@ -38,6 +40,11 @@ class Problem(NamedTuple):
     s: np.ndarray
     a: np.ndarray
     y: np.ndarray
+
+
+def problem_of(unit, R, G, a, y):
+    """The problem with these data, whose Gram matrix is G."""
+    return Problem(unit, R, np.ascontiguousarray(R.T), in_lines(G), np.diag(G).copy(), a, y)
 
 
 class Workspace(NamedTuple):
@@ -59,21 +66,11 @@ class Workspace(NamedTuple):
 
 def workspace(m, n, p):
     """A fresh workspace for m units of p own parameters and n samples; rows of lam are right-hand sides."""
-    v = 1 + p
+    v, empty = 1 + p, np.empty
     return Workspace(
-        np.empty((m, n)),
-        np.empty(n),
-        np.empty((v, m, n)),
-        np.empty((v, m, n)),
-        np.empty((v, m, n)),
-        np.empty((v, v, m, n)),
-        np.empty((v, v, m, n)),
-        np.empty((n, n)),
-        np.empty((m, n)),
-        np.empty((1, n)),
-        np.empty((1, n)),
-        np.zeros(1),
-    )
+        empty((m, n)), empty(n), empty((v, m, n)), empty((v, m, n)), empty((v, m, n)), empty((v, v, m, n)),
+        empty((v, v, m, n)), empty((n, whole(n))), empty((m, n)), empty((1, n)), empty((1, n)), np.zeros(1),
+    )  # fmt: skip
 
 
 @jit_bare
@@ -240,7 +237,7 @@ def norm(U):
     total = 0.0
     for j in range(U.shape[0]):
         for k in range(U.shape[1]):
-            total += U[j, k] * U[j, k]
+            total = accumulate(total, U[j, k] * U[j, k])
     return np.sqrt(total)
 
 

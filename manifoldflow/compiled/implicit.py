@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocks import curvature_bound, factorise, linearise, solve
+from .blocks import factorise, linearise, rate_bound, solve
 from .coefficients import (
     add_combination,
     combine,
@@ -16,7 +16,7 @@ from .coefficients import (
     scale,
     start_stages,
 )
-from .geometry import add_multiple, copy, curvature, near_stationarity, norm
+from .geometry import add_multiple, copy, near_stationarity, norm
 from .options import jit_bare
 from .stepping import (
     ACCEPTED,
@@ -41,6 +41,7 @@ from .stepping import (
     initialise,
     land,
     next_time,
+    on_polynomial,
     outputs_before,
     refuse,
     reject,
@@ -119,9 +120,7 @@ def implicit_outputs(t, W, dense, times, problem, work, tolerance, points, numbe
     for index in range(times.shape[0]):
         k = np.searchsorted(t, times[index], side="right") - 1
         x = (times[index] - t[k]) / (t[k + 1] - t[k])
-        copy(W[k], points[index])
-        for power in range(dense.shape[1]):
-            add_multiple(points[index], x ** (power + 1), dense[k, power])
+        on_polynomial(W[k], dense[k], x, points[index])
         F, size, reason = land(points[index], trial.grad, problem, work, trial.scratch, tolerance)
         if reason != RUNNING:
             return index
@@ -134,8 +133,7 @@ def _linearise(state, problem, frame, work, stages, factors):
     """V and its linearisation at the state's point."""
     refine = near_stationarity(state.scalars[GRADIENT_NORM], work)
     start_stages(state.W, problem, frame, work, stages, refine)
-    curvature(state.W, problem, work)
-    state.scalars[CURVATURE] = curvature_bound(work.E, frame.largest)
+    state.scalars[CURVATURE] = rate_bound(state.W, problem, frame, work)
     linearise(problem, work, stages, factors)
 
 

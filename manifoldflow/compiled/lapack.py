@@ -2,7 +2,8 @@
 
 Numba's linear algebra allocates and copies; the integrators must not. The routines SciPy exports for Cython are bound
 by name, so that compiled code that calls them can be cached on disk. Matrices are row-major; their last axis is
-contiguous, their first may be strided; of symmetric ones and of Cholesky factors A = U^T U the upper half is used. With
+contiguous, their first may be strided or longer than the matrix is wide; of symmetric ones and of Cholesky factors
+A = U^T U the upper half is used. With
 NUMBA_DISABLE_JIT=1 the same functions run through SciPy's Python interface.
 """
 
@@ -273,17 +274,19 @@ def add_weighted_batch(P, H, Q, S):
 
 
 def _python_gemm(transpose_a, transpose_b, alpha, A, B, beta, C):
-    product = (A.T if transpose_a else A) @ (B.T if transpose_b else B)
+    product = (A.T if transpose_a else A) @ (B.T if transpose_b else B)[:, : C.shape[1]]
     C[...] = alpha * product + (beta * C if beta != 0.0 else 0.0)
 
 
 def _python_gram(A, beta, C):
+    C = C[:, : C.shape[0]]
     C[...] = A.T @ A + (beta * C if beta != 0.0 else 0.0)
 
 
 def _python_cholesky(A):
     if A.size == 0:
         return 0
+    A = A[:, : A.shape[0]]
     factor, info = scipy.linalg.lapack.dpotrf(A, lower=0, clean=0)
     A[...] = factor
     return info
@@ -299,7 +302,7 @@ def _python_cholesky_inverse(U):
 
 def _python_cholesky_solve(U, B):
     if B.size:
-        B[...] = scipy.linalg.lapack.dpotrs(U, B.T, lower=0)[0].T
+        B[...] = scipy.linalg.lapack.dpotrs(U[:, : U.shape[0]], B.T, lower=0)[0].T
 
 
 def _python_lu(A, pivots):

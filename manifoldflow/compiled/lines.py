@@ -8,7 +8,10 @@ begins, a place, and the distance from there. With NUMBA_DISABLE_JIT=1 a line is
 
 from __future__ import annotations
 
+import itertools
+import math
 import operator
+from functools import lru_cache
 from typing import Any
 
 import llvmlite.binding
@@ -23,6 +26,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 from .options import jit, jit_sums
 
 LANES = 8  # numbers in a line, which is a cache line
+LINE_BYTES = 8 * LANES
 PLACE = types.CPointer(types.float64)
 # Whether a line fits into one register, of which there are then 32.
 LONG_REGISTERS = "+avx512f" in (numba.config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten())
@@ -238,6 +242,42 @@ else:
     start, start_of_rows = intrinsic(_start), intrinsic(_start_of_rows)
     load, load_first, store, store_first = map(intrinsic, (_load, _load_first, _store, _store_first))
     spread, multiply_add, square_root, total = map(intrinsic, (_spread, _multiply_add, _square_root, _total))
+
+
+def whole(n: int) -> int:
+    """The length of whole lines that hold n numbers."""
+    return -(-n // LANES) * LANES
+
+
+def rooms(*shapes: tuple[int, ...]) -> list[np.ndarray]:
+    """Arrays of these shapes, not filled, in one allocation; each begins where a line of the cache does.
+
+    A line of numbers that lies in two of those takes twice as long to load.
+    """
+    size, places = _places(shapes)
+    buffer = np.empty(size + LINE_BYTES, np.uint8)
+    first = -buffer.__array_interface__["data"][0] % LINE_BYTES
+    return [np.ndarray(shape, np.float64, buffer, first + place) for shape, place in places]
+
+
+@lru_cache(maxsize=256)
+def _places(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, list[tuple[tuple[int, ...], int]]]:
+    """Bytes in all, and where each array begins."""
+    ends = list(itertools.accumulate((8 * whole(math.prod(shape)) for shape in shapes), initial=0))
+    return ends[-1], list(zip(shapes, ends, strict=False))
+
+
+def in_lines(G: np.ndarray) -> np.ndarray:
+    """A square matrix with its rows padded to whole lines, as kernels take it."""
+    n = G.shape[0]
+    (lines,) = rooms((n, whole(n)))
+    lines[:, :n], lines[:, n:] = G, 0.0
+    return lines
+
+
+def square(lines: np.ndarray) -> np.ndarray:
+    """The matrix itself, (n, n), of rows that are padded to whole lines."""
+    return lines[:, : lines.shape[0]]
 
 
 @jit_sums

@@ -13,7 +13,7 @@ def form_row(row, walk, weights, given, i, lag):
     """Row i of Z: theta = q + lag v, lag = -beta decay / (1 - beta), and the pending terms."""
     held, M = walk.held[0], given.M
     for s in range(held):
-        weights[s] = given.G[i * given.n + walk.members[s]] * (1.0 + lag * walk.boosts[s])
+        weights[s] = given.G[i * given.G_row + walk.members[s]] * (1.0 + lag * walk.boosts[s])
     _clear_rest(weights, held)
     if held == 0:
         for j in range(0, M, LANES):
@@ -115,4 +115,4 @@ def _term(walk, weights, given, j, s):
     """Where the row of G that term s belongs to begins, and two lines of the term, weighted."""
     at = j * given.capacity + s * LANES
     left, right = load(walk.pending, at), load(walk.pending, at + given.capacity * LANES)
-    return walk.members[s] * given.n, weights[s] * left, weights[s] * right
+    return walk.members[s] * given.G_row, weights[s] * left, weights[s] * right

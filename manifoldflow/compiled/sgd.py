@@ -61,12 +61,13 @@ class Room(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What the steps read: the unit's function; G, y, the coefficients `a`, whose rows are `a_row` apart; the block's
-    rows, noise and scale; the sizes.
+    """What the steps read: the unit's function; G, y, the coefficients `a`, with G's and a's rows `G_row` and `a_row`
+    apart; the block's rows, noise and scale; the sizes.
     """
 
     unit: int
     G: np.ndarray
+    G_row: int
     y: np.ndarray
     a: np.ndarray
     a_row: int
@@ -92,8 +93,8 @@ def sgd_steps(walk, room, problem, a, momentum, rows, noise, scale, first, last,
     M = walk.q.shape[1]
     n = walk.q.shape[0] if problem.R.shape[1] > 0 else 0  # rows that a term moves: none where units meet no inputs
     given = Given(
-        problem.unit[SAMPLE_FIRST_ORDER], start(problem.G), start(problem.y), start(a), M if a.shape[0] > 1 else 0,
-        start(rows), start(noise), start(scale),
+        problem.unit[SAMPLE_FIRST_ORDER], start(problem.G), problem.G.shape[1], start(problem.y), start(a),
+        M if a.shape[0] > 1 else 0, start(rows), start(noise), start(scale),
         n, problem.a.shape[0], M, walk.own.size, walk.members.shape[0], rows.shape[1],
     )  # fmt: skip
     places = Walk(
@@ -122,7 +123,7 @@ def _steps_at_once(walk, room, given, first, last, limit):
             term = factor * load(out, M + j)
             store(moved, i * M + j, load(moved, i * M + j) + term)
             for k in range(n):
-                store(q, k * M + j, load(q, k * M + j) + G[i * n + k] * term)
+                store(q, k * M + j, load(q, k * M + j) + G[i * given.G_row + k] * term)
         for j in range(0, given.own_size, LANES):
             store(own, j, load(own, j) + factor * load(out, 2 * M + j))
     return last

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .geometry import add_multiple, copy, distance, gradient, newton_projection, newton_step, norm, residual
-from .lines import accumulate
+from .lines import accumulate, rooms
 from .options import jit_bare
 
 (
@@ -276,6 +276,14 @@ def write_record(record, state, W_trial, dense):
 
 
 @jit_bare
+def on_polynomial(W, dense, x, out):
+    """out = W + sum_k dense[k-1] x^k."""
+    copy(W, out)
+    for power in range(dense.shape[0]):
+        add_multiple(out, x ** (power + 1), dense[power])
+
+
+@jit_bare
 def reject(state, h, cause):
     """Try a step of length h next; the cause is the reason to stop once it would not move the clock."""
     state.scalars[H] = h
@@ -295,10 +303,9 @@ class Trial(NamedTuple):
 
 def new_trial(W, degree):
     """Arrays for trial steps from points like W; dense output of that degree."""
-    return Trial(
-        np.empty_like(W), np.zeros((degree, W.shape[0], W.shape[1])), np.empty_like(W), np.empty_like(W),
-        np.empty_like(W),
-    )  # fmt: skip
+    trial = Trial(*rooms(W.shape, (degree, *W.shape), W.shape, W.shape, W.shape))
+    trial.dense[:] = 0.0
+    return trial
 
 
 @jit_bare

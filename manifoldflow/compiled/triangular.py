@@ -18,17 +18,19 @@ def factor(A, s, n):
     while first + 4 <= n:
         for j in range(first, n, LANES):
             _subtract_rows_above(A, s, first, j, n - j)
-        info = _factor_rows(A, s, first, first + 4, first + 4)
+        info = _factor_four(A, s, first)
         if info != 0:
             return info
         for j in range(first + 4, n, LANES):
             _solve_tile(A, s, first, j, n - j)
         first += 4
     for i in range(first, n):
-        for k in range(first):
-            for j in range(i, n):
-                A[i * s + j] -= A[k * s + i] * A[k * s + j]
-    return _factor_rows(A, s, first, n, n)
+        for j in range(i, n):
+            above = 0.0
+            for k in range(first):
+                above += A[k * s + i] * A[k * s + j]
+            A[i * s + j] -= above
+    return _factor_rest(A, s, first, n)
 
 
 @jit
@@ -52,17 +54,39 @@ def _subtract_rows_above(A, s, first, j, count):
 
 
 @jit
-def _factor_rows(A, s, first, last, end):
-    """Columns up to `end` of rows first to last, from which the rows above first are taken out already."""
-    for i in range(first, last):
+def _factor_four(A, s, i):
+    """The diagonal block of rows i to i + 4, from which the rows above are taken out already.
+
+    Rows are divided by roots of pivots at the end: a root takes as long as the rest of a pivot's work, and no pivot
+    waits for it.
+    """
+    a, b, c, d = i * s + i, i * s + s + i + 1, i * s + 2 * s + i + 2, i * s + 3 * s + i + 3
+    p0, a1, a2, a3 = A[a], A[a + 1], A[a + 2], A[a + 3]
+    x1, x2, x3 = a1 / p0, a2 / p0, a3 / p0
+    p1, b2, b3 = A[b] - x1 * a1, A[b + 1] - x1 * a2, A[b + 2] - x1 * a3
+    y2, y3 = b2 / p1, b3 / p1
+    p2, c3 = A[c] - x2 * a2 - y2 * b2, A[c + 1] - x2 * a3 - y2 * b3
+    p3 = A[d] - x3 * a3 - y3 * b3 - c3 * (c3 / p2)
+    r0, r1, r2, r3 = 1.0 / np.sqrt(p0), 1.0 / np.sqrt(p1), 1.0 / np.sqrt(p2), 1.0 / np.sqrt(p3)
+    A[a], A[a + 1], A[a + 2], A[a + 3] = p0 * r0, a1 * r0, a2 * r0, a3 * r0
+    A[b], A[b + 1], A[b + 2], A[c], A[c + 1], A[d] = p1 * r1, b2 * r1, b3 * r1, p2 * r2, c3 * r2, p3 * r3
+    if p0 > 0.0 and p1 > 0.0 and p2 > 0.0 and p3 > 0.0:
+        return 0
+    return i + (1 if not p0 > 0.0 else 2 if not p1 > 0.0 else 3 if not p2 > 0.0 else 4)
+
+
+@jit
+def _factor_rest(A, s, first, n):
+    """Rows first to n, at most three, from which the rows above are taken out already."""
+    for i in range(first, n):
         pivot = A[i * s + i]
         if not pivot > 0.0:
             return i + 1
         scale = 1.0 / np.sqrt(pivot)
-        for j in range(i, end):
+        for j in range(i, n):
             A[i * s + j] *= scale
-        for k in range(i + 1, last):
-            for j in range(k, end):
+        for k in range(i + 1, n):
+            for j in range(k, n):
                 A[k * s + j] -= A[i * s + k] * A[i * s + j]
     return 0
 

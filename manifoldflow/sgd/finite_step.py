@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
 from ..compiled import geometry
+from ..compiled.lines import square
 from ..errors import GeometryError, InputError
 from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
@@ -53,7 +54,7 @@ def finite_step_sharpness(manifold: ZeroLossManifold, theta: ArrayLike, step_siz
     """
     W, eta = _checked(manifold, theta, step_size)
     work = _at(manifold, W)
-    kappa = np.linalg.eigvalsh(work.K)
+    kappa = np.linalg.eigvalsh(square(work.K))
     _require_stable(eta * kappa[-1], eta, "full-batch steps must be below 2 / lambda_max", 1.0 / kappa[-1])
     return float(-2.0 / eta * np.sum(np.log1p(-eta * kappa)))
 
@@ -157,9 +158,9 @@ def _at(manifold: ZeroLossManifold, W: Array) -> geometry.Workspace:
 
 def _gradient(manifold: ZeroLossManifold, W: Array, eta: float, scheme: _Scheme) -> Array:
     problem, work = manifold.problem, _at(manifold, W)
-    response = scheme.response(work.K, eta)
+    response = scheme.response(square(work.K), eta)
     weighted = work.g @ response  # sum_k R_ki g_jk for the own parameters, where S_ik = 1
-    weighted[0] = work.g[0] @ (response * problem.G)
+    weighted[0] = work.g[0] @ (response * square(problem.G))
     alpha = 4.0 * np.einsum("qrji,rji->qji", work.H, weighted)
     out = np.empty_like(W)
     geometry.assemble(alpha, problem.R, out)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..compiled import geometry
+from ..compiled.lines import square
 from ..errors import GeometryError, InputError
 from ..manifold import ZeroLossManifold
 from ..reproducible import reproducible
@@ -37,7 +38,7 @@ def gradient_flow_limit(manifold: ZeroLossManifold, theta: ArrayLike, rtol: floa
     `GeometryError` where the flow does not come to M in 5000 steps, or 300 of them bring it no closer, as from a point
     where J J^T is singular.
 
-    Source: Li, Wang and Arora (2022), the limit map of gradient flow; MATH section 3.
+    Source: Li, Wang and Arora (2022), the limit map of gradient flow; `docs/sgd.md`.
 
     >>> import manifoldflow as mf
     >>> man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=2), [[1.0, 0.0], [0.0, 1.0]], [2.0, 1.0])
@@ -117,10 +118,11 @@ class _Linearised:
         self._frame = manifold.workspace()
         geometry.residual(W, self.problem, self._frame)
         geometry.jacobian_gram(self._frame.g, self.problem.G, self._frame.K)
+        K = square(self._frame.K)
         self.distance = float("inf")
-        if not np.all(np.isfinite(self._frame.K)) or not self._frame.K.any():
+        if not np.all(np.isfinite(K)) or not K.any():
             return
-        values, self._vectors = np.linalg.eigh(self._frame.K)
+        values, self._vectors = np.linalg.eigh(K)
         # What is negative or tiny by rounding: such directions of f - y do not move.
         self._values = np.maximum(values, len(values) * np.finfo(float).eps * values[-1])
         self.largest_rate = float(2.0 * values[-1])

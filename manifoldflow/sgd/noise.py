@@ -31,7 +31,7 @@ class LabelNoise:
 
     Raises `InputError` for a kind, standard deviation or covariance outside its domain.
 
-    Source: section 3 of `docs/theory.md`; Li, Wang and Arora (2022) for general covariances.
+    Source: "The flow" in `docs/theory.md`; Li, Wang and Arora (2022) for general covariances.
 
     >>> LabelNoise("gaussian", std=0.5).variance
     0.25

@@ -76,7 +76,7 @@ class Recorder:
         size = 8 * self.at.size * self._n_runs * sum(int(np.prod(self._shape(name))) for name in self.names)
         if size > _MOST_BYTES:
             raise InputError(
-                f"The record would take {size / 2**30:.1f} GiB ({self.at.size} steps of {self._n_runs} run(s)); at "
+                f"The record would take {size / 2**30:.1f} GiB ({self.at.size} steps, runs: {self._n_runs}); at "
                 f"most {_MOST_BYTES / 2**30:.0f} GiB are kept. Record fewer steps (log_spaced_steps), or leave "
                 "'theta' out of record."
             )

@@ -27,9 +27,9 @@ from .walk import Setting, Walker
 _CHUNK_SECONDS = 0.2  # about how long the runs are left alone between looks at the clock and the keyboard
 
 _STATUS = {
-    "finished": "{taken} steps of {runs} run(s) were taken.",
-    "interrupted": "Interrupted: {taken} of {n_steps} steps of {runs} run(s) were taken; they are kept.",
-    "stopped": "Stopped by the callback: {taken} of {n_steps} steps of {runs} run(s) were taken.",
+    "finished": "{taken} steps were taken in {runs}.",
+    "interrupted": "Interrupted: {taken} of {n_steps} steps were taken in {runs}; they are kept.",
+    "stopped": "Stopped by the callback: {taken} of {n_steps} steps were taken in {runs}.",
 }
 
 
@@ -246,12 +246,16 @@ class _Simulation:
             recorded=numbers.pop("theta"),
             numbers=tuple(numbers.items()),
             status=status,
-            message=_STATUS[status].format(taken=taken, n_steps=self.n_steps, runs=len(self.walkers)),
+            message=_STATUS[status].format(taken=taken, n_steps=self.n_steps, runs=_runs(len(self.walkers))),
             asked=asked,
         )
         for array in (result.theta, result.loss, result.steps, result.flow_times, result.recorded, *numbers.values()):
             array.flags.writeable = False
         return result
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"each of {count} runs"
 
 
 def _clock(setting: Setting) -> float:

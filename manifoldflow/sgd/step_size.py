@@ -118,7 +118,7 @@ def stable_step_size(
     ball of momentum beta multiplies it by 1 + beta for the full batch, where that is exact; for sampled steps, which no
     single matrix describes, by 1 - beta, which keeps the long-run step eta / (1 - beta) within the bound.
 
-    Source: section 3 of `docs/theory.md`; Polyak (1964) for heavy ball.
+    Source: "Step sizes that diverge" in `docs/sgd.md`; Polyak (1964) for heavy ball.
 
     >>> import manifoldflow as mf
     >>> man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", width=1), [[2.0]], [2.0])

@@ -204,7 +204,7 @@ def test_points_and_vectors(value, match):
         case.man.transport(case.theta, case.theta, value)
 
 
-@pytest.mark.parametrize("rng", [None, -1, 1.5, "seed", [0.5], object()], ids=repr)
+@pytest.mark.parametrize("rng", [None, -1, 1.5, "seed", [0.5], object()], ids=lambda rng: type(rng).__name__)
 def test_seeds(rng, cubic):
     with pytest.raises(InputError, match="rng must be a seed or a numpy Generator"):
         cubic.man.random_point(rng=rng)

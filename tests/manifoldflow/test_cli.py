@@ -1,11 +1,14 @@
 """The command line: each command runs, bad input gets one message and no traceback."""
 
+import errno
+import io
 import json
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -204,24 +207,72 @@ def test_bad_input_gets_one_message(arguments: list[str], part: str, capsys: pyt
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "said"),
     [
-        [],
-        ["nosuch"],
-        ["verify", "--width", "0"],
-        ["verify", "--width", "2.5"],
-        ["verify", "--seed", "-1"],
-        ["verify", "--seed", "\u0663"],
-        ["sgd", "--step-size", "nan"],
-        ["sgd", "--noise-std", "-1"],
-        ["sgd", "--steps", "1" * 30],
+        (["nosuch"], "there is no command 'nosuch'; the commands are verify, inspect,"),
+        (["verfy", "--width", "3"], "there is no command 'verfy'; did you mean verify?"),
+        (["--verson"], "unknown option --verson; did you mean --version?"),
+        (["verify", "--activaton=z", "--own", "c"], "unknown option --activaton; did you mean --activation?"),
+        (["verify", "S1"], "unexpected word 'S1'"),
+        (["campaign", "status", "a.sqlite", "--jsn"], "did you mean --json?"),
+        (["verify", "--output-weights", "-1,2"], "follows =, as in --output-weights=-1,2"),
+        (["verify", "--width", "0"], "whole number >= 1; got '0'"),
+        (["verify", "--width", "2.5"], "whole number >= 1"),
+        (["verify", "--seed", "-1"], "whole number >= 0"),
+        (["verify", "--seed", "\u0663"], "whole number >= 0"),
+        (["sgd", "--step-size", "nan"], "positive number"),
+        (["sgd", "--noise-std", "-1"], "positive number"),
+        (["sgd", "--steps", "1" * 30], "whole number >= 1"),
+        (["sgd", "--steps", "1e99"], "whole number >= 1"),
     ],
 )
-def test_bad_options_are_refused_by_the_parser(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_options_are_refused_by_the_parser(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
     assert stop.value.code == 2
-    assert "usage: manifoldflow" in capsys.readouterr().err
+    message, where, end = capsys.readouterr().err.split("\n")
+    assert said in message
+    command = f"{arguments[0]} " if arguments[0] in ("verify", "sgd", "campaign") else ""
+    assert (where, end) == (f"Help: manifoldflow {command}--help", "")
+
+
+class Full(io.StringIO):
+    """An output on a full disk, whose file is another one."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self.file = file
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fileno(self) -> int:
+        return self.file.fileno()
+
+
+def test_an_output_that_cannot_be_written_is_one_message(
+    data_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "full").open("wb") as file:
+        monkeypatch.setattr(sys, "stdout", Full(file))
+        assert cli.main(small("inspect", data_file)) == 2
+    assert "manifoldflow inspect: cannot write the output ([Errno 28] No space left" in capsys.readouterr().err
+
+
+def test_a_closed_output_is_none(data_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(small("inspect", data_file)) == 0
+
+
+def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([])
+    assert stop.value.code == 2
+    text = capsys.readouterr()
+    assert text.out == ""
+    assert text.err == cli.parser().format_help()
 
 
 def test_help_loads_nothing_heavy() -> None:

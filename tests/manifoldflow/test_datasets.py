@@ -404,6 +404,8 @@ def test_tables_as_programs_write_them(tmp_path: Path, content: str | bytes) -> 
         ("1,2,y\n4,5,6\n", "line 1: 'y' is not a number"),
         ("a,b,c\nd,e,f\n1,2,3\n", "line 2: 'd' is not a number"),
         ("1,,3\n", "line 1: '' is not a number"),
+        (",a,y\n0,1,2\n", "line 1: column 1 has no name. If it numbers the rows"),
+        ("1;2;3\n4;5;6\n", "such as -1.5e-3, separated by commas"),
         ("1,2_0,3\n", "line 1: '2_0' is not a number"),
         ("1,2+3j,3\n", "is not a number"),
         ("1;2;3\n", "no row of numbers"),

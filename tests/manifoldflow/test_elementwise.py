@@ -5,6 +5,7 @@ import pytest
 
 from manifoldflow.compiled.coefficients import add_combination, combine
 from manifoldflow.compiled.elementwise import column_products, multiply_upper
+from manifoldflow.compiled.lines import in_lines, rooms, square
 
 SHAPES = [(1, 1), (2, 3), (5, 8), (4, 8), (3, 9), (7, 17), (20, 10)]
 
@@ -22,14 +23,30 @@ def test_column_products(rng, shape):
 def test_multiply_upper(rng, n):
     A, B = rng.normal(size=(2, n, n))
     wanted = np.triu(A * B)
+    lines = in_lines(A)
     multiply_upper(A, B)
     np.testing.assert_array_equal(np.triu(A), wanted)
+    multiply_upper(lines, B)
+    np.testing.assert_array_equal(np.triu(square(lines)), wanted)
+    assert np.all(lines[:, n:] == 0.0)
+
+
+def test_rooms_begin_where_lines_of_the_cache_do():
+    shapes = [(3,), (2, 5), (0, 4), (1, 2, 3)]
+    for _ in range(20):
+        arrays = rooms(*shapes)
+        assert [array.shape for array in arrays] == shapes
+        assert all(array.ctypes.data % 64 == 0 for array in arrays if array.size)
+        for number, array in enumerate(arrays):
+            array[...] = number
+        assert [set(array.ravel()) for array in arrays] == [{0.0}, {1.0}, set(), {3.0}]  # none reaches into another
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 12])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_combinations(rng, shape, count):
     base, arrays, weights = rng.normal(size=shape), rng.normal(size=(count, *shape)), rng.normal(size=count)
+    weights[1::3] = 0.0
     total = 0.3 * np.tensordot(weights, arrays, 1)
     out = np.full(shape, np.nan)
     add_combination(base, 0.3, weights, arrays, out)

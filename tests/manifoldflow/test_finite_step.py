@@ -56,7 +56,7 @@ def test_the_correction_is_of_first_order(case):
 
 def test_product_of_two_parameters_has_the_numbers_of_the_literature():
     # f = u v, y = 1, L = (f - y)^2 / 2, u0 = 2, v0 = 1/2, eta = 0.2, sd 0.3, 833 steps: log(u^2 - v^2) falls by 3.919
-    # with the correction and 2.999 without (MATH, S14). Our loss has no 1/2: eta / 2 here.
+    # with the correction and 2.999 without (docs/models.md). Our loss has no 1/2: eta / 2 here.
     net = mf.TwoLayerNetwork(mf.UnitFunction("u*v", own=("u", "v")), width=1)
     manifold = mf.ZeroLossManifold(net, [[1.0]], [1.0])
     start = np.array([[0.0, 2.0, 0.5]])

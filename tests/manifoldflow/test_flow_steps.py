@@ -1,7 +1,10 @@
 """How steps are chosen: the first one, those near the limit of stability, those that end at output times."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.integrate import DOP853
 from scipy.linalg import expm
 
 import manifoldflow as mf
@@ -87,6 +90,35 @@ def test_many_output_times_add_no_steps(gaussian, method):
     assert sol.stats["accepted"] <= run(gaussian, end=1.0, method=method).stats["accepted"] + 3
     exact = run(gaussian, end=1.0, rtol=1e-11, method="explicit", t_eval=times[::100])
     assert np.abs(sol.theta[::100] - exact.theta).max() < RTOL
+
+
+def test_the_polynomial_is_that_of_scipy():
+    def field(t, y):
+        return np.array([y[1], -np.sin(y[0])])
+
+    solver = DOP853(field, 0.0, [1.0, 0.3], 1.0, rtol=1e-3, first_step=0.4)
+    solver.step()
+    dense, h, tableau = solver.dense_output(), solver.t, dormand_prince()
+    stages = np.zeros((len(tableau.extended), 2))
+    for k, row in enumerate(tableau.extended):
+        stages[k] = field(0.0, np.array([1.0, 0.3]) + h * row @ stages)
+    for x in (0.0, 0.2, 0.7, 1.0):
+        y = [1.0, 0.3] + h * x ** np.arange(1, 8) @ tableau.dense @ stages
+        np.testing.assert_allclose(y, dense(x * h), rtol=0.0, atol=1e-13)
+
+
+@pytest.mark.parametrize("rtol", [1e-6, 1e-8])
+def test_many_outputs_in_a_step_are_as_exact_as_single_ones(gaussian, rtol):
+    """Taken from the polynomial alone, as where any error will do, they are not."""
+    sol = run(gaussian, end=3.0, rtol=rtol, method="explicit")
+    between = (sol.t[:-1, None] + np.diff(sol.t)[:, None] * [0.02, 0.1, 0.3, 0.7]).ravel()
+    single = np.array([sol.sol(t) for t in between])
+    anything = sol.path.control._replace(rtol=1.0, atol=1.0)
+    several, polynomial = sol.sol(between), replace(sol, path=replace(sol.path, control=anything)).sol(between)
+    apart = np.abs(several - single).max(axis=(1, 2))
+    assert apart.max() < 1e-3 * rtol
+    assert 0.0 < (apart > 0.0).mean() < 0.9  # both ways are taken
+    assert np.abs(polynomial - single).max() > 0.3 * rtol
 
 
 def test_a_refused_step_to_an_output_time_is_shortened(gaussian):

@@ -10,7 +10,7 @@ import scipy.linalg
 from manifoldflow.compiled import lapack
 from manifoldflow.compiled.batches import padded
 from manifoldflow.compiled.lapack import cholesky, cholesky_inverse, cholesky_solve, gemm, gram, lu, lu_solve
-from manifoldflow.compiled.lines import LANES
+from manifoldflow.compiled.lines import LANES, in_lines, square
 
 # Around a tile of four by sixteen, around the size (300 multiplications) where loops give way to BLAS in products with
 # a transpose, 6^3 = 216, 7^3 = 343, and past the inner size (256) that is taken at a time.
@@ -71,6 +71,10 @@ def test_gram_fills_the_upper_half(rng, size, strided):
     np.testing.assert_allclose(np.triu(C), np.triu(A.T @ A), atol=1e-13)
     gram(A, 0.5, C)
     np.testing.assert_allclose(np.triu(C), np.triu(1.5 * A.T @ A), atol=1e-13)
+    lines = in_lines(np.zeros((n, n)))
+    gram(A, 0.0, lines)
+    np.testing.assert_allclose(np.triu(square(lines)), np.triu(A.T @ A), atol=1e-13)
+    assert np.all(lines[:, n:] == 0.0)
 
 
 def test_products_that_go_to_the_blas(rng):
@@ -139,6 +143,11 @@ def test_cholesky(rng, n, strided):
     np.testing.assert_allclose(np.triu(A), np.linalg.cholesky(original).T, atol=1e-11)
     cholesky_solve(A, rhs)
     np.testing.assert_allclose(rhs @ original, given, atol=1e-9)
+    lines, again = in_lines(original), given.copy()
+    assert cholesky(lines) == 0
+    cholesky_solve(lines, again)
+    np.testing.assert_array_equal(np.triu(square(lines)), np.triu(A))
+    np.testing.assert_array_equal(again, rhs)
 
 
 def test_cholesky_says_where_it_failed(rng):

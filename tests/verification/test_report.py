@@ -104,8 +104,8 @@ def test_page_names_every_verdict(text: str, report: VerificationReport) -> None
 
 
 def test_page_says_how_each_assumption_is_known(text: str) -> None:
-    assert "A1 met, proved" in text
-    assert "A1 NOT met, the opposite proved" in text
+    assert "A1: met, proved" in text
+    assert "A1: NOT met, the opposite proved" in text
     assert "flattest point: proved" in text
     assert "Tested on a problem made from the case" in text
 
@@ -192,6 +192,17 @@ def test_table_has_a_row_for_each_verdict(report: VerificationReport) -> None:
     for statement in STATEMENTS:
         assert sum(line.startswith(f"{statement.id} ") for line in lines) == len(report.cases)
     assert any("A1 fails" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [60, 80, 110, 300])
+def test_on_a_terminal_the_table_is_no_wider(report: VerificationReport, width: int) -> None:
+    lines = report_table(report, width).splitlines()
+    assert all("holds" not in line or len(line) <= max(width, 90) for line in lines)
+    whole = report_table(report).splitlines()
+    assert any(len(line) > 150 for line in whole)
+    left_out = [line for line in lines if "a wider terminal also shows" in line]
+    assert len(left_out) == (0 if width == 300 else len(report.cases))
+    assert "bound" in lines[2]
 
 
 def test_files_are_written_whole(report: VerificationReport, tmp_path: Path) -> None:

@@ -270,10 +270,12 @@ def test_what_a_grid_missed_is_no_violation(judge: Judge, good: Evidence, name: 
 def test_points_at_which_nothing_is_proved_are_left_out(judge: Judge, good: Evidence, name: str) -> None:
     """phi''' < 0 in a dip that is 1e-5 wide, which only some intervals of the random points reach, the start's not."""
     dip = Evidence(replace(good.case, activation="z**3 + z + 1e-9*erf(1e5*(z - 3.1234567))"))
-    missed = grid_that_missed_a_dip(good)["random_points"]
+    missed = grid_that_missed_a_dip(good)["random_points"][6:9]
+    reached = [point.constants.interval[1] > 3.1234567 for point in missed]
     verdict = judge(name, good.replaced(manifold=dip.manifold, random_points=missed))
     assert verdict.status != "fails", verdict
-    assert any("were left out" in note for note in verdict.notes)
+    assert reached == [True, False, True]
+    assert any("2 points were left out" in note for note in verdict.notes)
 
 
 @pytest.mark.parametrize("name", ["S6", "S13"])
@@ -345,6 +347,8 @@ def test_a_solver_that_did_not_finish_is_inconclusive(judge: Judge, good: Eviden
     found["success"] = False
     verdict = judge("S12", good.replaced(dependent=good.dependent.replaced(flattest=found)))
     assert verdict.status == "inconclusive", verdict
+    assert "steps from the start end at |grad F| =" in verdict.reason
+    assert "Try another seed" in verdict.reason
 
 
 def test_an_unfinished_flow_is_inconclusive(judge: Judge, good: Evidence) -> None:

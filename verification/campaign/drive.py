@@ -67,7 +67,7 @@ def run(
         WorkerError: the workers are gone, or have another version of this package.
 
     >>> import tempfile
-    >>> from .calls import Call
+    >>> from verification.campaign import Call, Campaign, run
     >>> campaign = Campaign(calls=[Call("verification.campaign.examples:square", {"x": x}) for x in (1, 2)])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     first = run(campaign, Path(folder) / "a.sqlite", processes=0)

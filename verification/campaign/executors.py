@@ -137,7 +137,8 @@ def dask(address: str) -> Iterator[Executor]:
     Raises `WorkerError` where there is no scheduler at the address, or it has no workers.
     """
     distributed = imported_distributed()
-    with _quiet("distributed", "distributed.client"):  # they log tracebacks when the scheduler dies
+    # They log tracebacks when the scheduler dies.
+    with _quiet("distributed", "distributed.client", "tornado.application"):
         try:
             client = distributed.Client(address, timeout="20s", set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:

@@ -120,7 +120,7 @@ def _text(
     n, d = case.data.X.shape
     known = numbers["assumptions"]
     lines = [
-        f"{case.name}: n = {n}, d = {d}, {evidence.manifold.m} units, seed {case.seed}",
+        f"{case.name}: n = {n}, d = {d}, m = {evidence.manifold.m}, seed {case.seed}",
         f"data: {case.data.source}",
         *_proved(enclosures, certificates),
         *_titled("Assumptions:", [(name, item["verdict"], item["detail"]) for name, item in known.items()]),

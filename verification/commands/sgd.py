@@ -118,7 +118,7 @@ def _compare(evidence: Evidence, run: SGDRun) -> Compared:
     if not run.steps.size or run.steps[-1] != run.n_steps:
         times, thetas = np.append(times, run.sharpness_flow_time), np.concatenate([thetas, run.theta[None]])
     limits = [[_limit(manifold, theta) for theta in row] for row in thetas]
-    along = [flow.sol(min(float(t), float(flow.t[-1]))) for t in times]
+    along = flow.sol(np.minimum(times, flow.t[-1]))
     return Compared(
         run, times,
         np.array([[_sharpness(manifold, point) for point in row] for row in limits]),

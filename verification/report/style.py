@@ -63,7 +63,13 @@ footer { margin-top: 3rem; color: var(--soft); font-size: 0.9rem; }
   .checks td { border: 0; padding: 0.15rem 0.4rem; }
   .checks td:first-child, .checks td:last-child { grid-column: 1 / -1; min-width: 0; }
   .checks td:first-child { font-weight: 600; }
-  .checks td:not(:first-child)::before { content: attr(data-label); display: block; color: var(--soft); font-size: 0.8rem; font-weight: 400; }
+  .cards, .cards tbody, .cards td { display: block; }
+  .cards thead, .cards td:empty { display: none; }
+  .cards tr { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); border-bottom: 1px solid var(--line); padding: 0.4rem 0; }
+  .cards td { border: 0; padding: 0.15rem 0.4rem; overflow-wrap: anywhere; }
+  .cards td:first-child, .cards td.long { grid-column: 1 / -1; }
+  .cards td:first-child { font-weight: 600; }
+  .checks td:not(:first-child)::before, .cards td:not(:first-child)::before { content: attr(data-label); display: block; color: var(--soft); font-size: 0.8rem; font-weight: 400; }
   dl.facts { grid-template-columns: 1fr; }
   dl.facts dd { margin-bottom: 0.4rem; }
 }

@@ -55,7 +55,7 @@ def run(
 ) -> list[Row]:  # fmt: skip
     """Search, evaluate each instance again at 50 digits, and save it under `out`.
 
-    >>> from .instance import inequality_named
+    >>> from verification.search import FAMILIES, Effort, inequality_named, run
     >>> [row] = run(FAMILIES[:1], inequalities=[inequality_named("S7")], effort=Effort(1, 1, 100))
     >>> row.replay.verdict(), row.replay.verdict(1.0)
     ('not refuted', 'refuted')

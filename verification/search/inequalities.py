@@ -24,7 +24,8 @@ class Inequality:
     """A statement's inequality.
 
     Args:
-        name: "S3", or "S3*" for a sharper form; text: the inequality, in plain signs.
+        name: "S3", or "S3*" for a sharper form.
+        text: the inequality, in plain signs.
         ratio: the side that is to be larger over the other; NaN where the inequality says nothing.
         sharper: whether it goes beyond the statement.
         signed: whether output weights of both signs are searched (S10).

@@ -52,7 +52,7 @@ def _all(axes: Axes, found: Found) -> None:
     axes.axhline(1.0, color="black", linewidth=0.8)
     axes.annotate("threshold of S3", (0.02, 1.0), (0, -10), xycoords=("axes fraction", "data"),
                   textcoords="offset points", fontsize=8.0)  # fmt: skip
-    axes.set_ylim(0.25, 20.0 * max(item.ratio for item in found.crossings))
+    axes.set_ylim(0.05, 20.0 * max(item.ratio for item in found.crossings))
 
 
 def _smallest(axes: Axes, found: Found) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from manifoldflow.certificates import Certificate, exact_zero_loss_point
@@ -13,6 +15,9 @@ from verification.records import Check, Measurement, Statement
 
 from . import conservation
 from .constants import monotone
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 _INVERTIBLE = float(np.sqrt(EPS))
 _RANK_ONE = 1e-12  # second over first singular value: rounding
@@ -27,7 +32,7 @@ def measure(evidence: Evidence) -> Measurement:
     if not evidence.flattest.attained:
         raise NotStatedError("F falls towards a value that it takes only at infinity; there is no flattest point.")
     if not evidence.flattest.success:
-        raise UnfinishedError(f"the flattest point was not found: {evidence.flattest.message}")
+        raise UnfinishedError(_unfound(evidence.flattest))
     checks = (
         rank_above_one(evidence),
         no_gradient(evidence),
@@ -37,6 +42,12 @@ def measure(evidence: Evidence) -> Measurement:
         monotone(evidence),
     )
     return Measurement(checks, _notes(evidence), _proofs(evidence))
+
+
+def _unfound(found: OptimizeResult) -> str:
+    """What `flattest_point` advises is for its callers; here another start is another seed."""
+    end = "a saddle" if found.status == 2 else f"|grad F| = {found.gradient_norm:.1e}"
+    return f"the flattest point was not found: {found.nit} steps from the start end at {end}. Try another seed."
 
 
 def _has_flattest_features(evidence: Evidence) -> bool:

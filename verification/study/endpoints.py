@@ -71,7 +71,7 @@ def _run(
     times = run.clock * run.flow_times
     thetas = run.recorded[:, 0]
     limits = np.array([manifold.coordinates.expand(pulled_back(evidence, theta)) for theta in thetas])
-    along = np.array([flow.sol(min(float(t), float(flow.t[-1]))) for t in times])
+    along = flow.sol(np.minimum(times, flow.t[-1]))
     found = EndRun(
         name, choices, times, _singular_values(manifold, thetas), _singular_values(manifold, limits),
         _singular_values(manifold, along), _sharpness(manifold, limits), _sharpness(manifold, along),

@@ -41,7 +41,7 @@ class Table:
         | `a*b*c` |
         """
         lines = [self.header, *self.rows]
-        kept = [[_plain(cell).replace(" ± ", "\u00a0±\u00a0") for cell in line] for line in lines]
+        kept = [[_plain(cell).replace("± ", "±\u00a0").replace(" ±", "\u00a0±") for cell in line] for line in lines]
         shown = ["| " + " | ".join(line) + " |" for line in kept]
         return "\n".join([shown[0], "|" + "---|" * len(self.header), *shown[1:]])
 

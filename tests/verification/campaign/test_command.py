@@ -59,6 +59,10 @@ def test_a_dry_run_prints_the_tasks_and_writes_nothing(here: Path, capsys: Captu
     text = capsys.readouterr()
     assert [line.split("  ")[0] for line in text.out.splitlines()] == [task.key[:12] for task in load("a.toml").tasks]
     assert text.err == "4 tasks\n"
+    assert campaign("a.toml", "--dry-run", "--json") == 0
+    assert [task["key"] for task in json.loads(capsys.readouterr().out)["tasks"]] == [
+        task.key for task in load("a.toml").tasks
+    ]
     assert [path.name for path in here.iterdir()] == ["a.toml"]
 
 
@@ -101,7 +105,8 @@ def test_failures_are_exit_code_1_and_are_tried_again_when_asked(
     ("words", "said"),
     [
         (["nothing.toml"], "Cannot read nothing.toml"),
-        (["a.toml", "b.toml"], "takes 0 more word(s); got 1"),
+        (["a.toml", "b.toml"], "'a.toml' is one description, after which no word may follow, nor is it one of"),
+        (["statu", "a.sqlite"], "did you mean status?"),
         (["status"], "status takes 1 more word(s); got 0"),
         (["repeat", "a.sqlite"], "repeat takes 2 more"),
         (["status", "nothing.sqlite"], "There is no database nothing.sqlite"),
