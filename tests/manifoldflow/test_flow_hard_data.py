@@ -8,7 +8,7 @@ import pytest
 
 import manifoldflow as mf
 from manifoldflow import integration
-from manifoldflow.integration import cost_ratio
+from manifoldflow.cost import cost_ratio
 from manifoldflow.trajectory import Segment, Trajectory
 
 pytestmark = pytest.mark.filterwarnings("ignore::manifoldflow.errors.AssumptionWarning")
