@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -34,8 +35,8 @@ def flattest_point(
 ) -> OptimizeResult:
     """The point of M where the sharpness F is smallest.
 
-    With phi', phi''' > 0 and independent samples F is strictly convex in the outputs of the units (S13), so the minimum
-    is unique up to directions orthogonal to the data and solves one monotone equation a sample,
+    With phi' > 0, phi'' increasing and independent samples F is strictly convex in the outputs of the units (S13), so
+    the minimum is unique up to directions orthogonal to the data and solves one monotone equation a sample,
     sum_j a_j phi((phi'')^{-1}(k_i / a_j)) = y_i. It is then global, and `result.is_global` says so, with `evidence`
     "grid": A1 was seen to hold wherever |phi'| is small enough for an equally flat point, on a grid over |z| <= 1e8,
     which misses a dip that is narrower than its spacing. `manifoldflow.certificates.enclose_flattest_point` proves it
@@ -65,9 +66,9 @@ def flattest_point(
         linear program, in floating point, None where it is not global; lower_bound of F on M; condition of J J^T at x;
         n_minima, how many local minima of different F were found; smallest_curvature, the smallest eigenvalue of the
         Hessian at x (None where S13 or the linear program make it needless); attained, False where F falls towards a
-        value that it takes only at infinity. success: F is at its lower bound, or the gradient is rounding and no
-        curvature negative. status: 0 minimum, 1 not stationary (or not proved), 2 stationary but not a minimum, 3 not
-        attained.
+        value that it takes only at infinity. success: status 0, a minimum: F is at its lower bound, or the gradient is
+        rounding and no curvature negative. status: 1 not stationary (or not proved), 2 stationary but not a minimum, 3
+        not attained.
 
     Raises:
         InputError: an argument outside its domain.
@@ -256,29 +257,41 @@ def _convex_below(kernel: Kernel, bound: float, Z: Array) -> bool:
     if inside.size == 0 or inside[0] == 0 or inside[-1] == _GRID.size - 1 or not _adjacent(inside):
         return False
     low, high = _GRID[inside[0] - 1], _GRID[inside[-1] + 1]
-    if not (low <= Z.min() and Z.max() <= high and np.all(slopes[inside] > 0) and np.all(thirds[inside] > 0)):
+    if not (low <= Z.min() and Z.max() <= high and _is_positive(slopes[inside]) and _increases(thirds[inside])):
         return False
     grid = np.linspace(low, high, 2001)
     table = kernel.table(grid)
     inside = np.flatnonzero(np.abs(table[1]) <= bound)
     if inside.size == 0 or not _adjacent(inside):
         return False
-    return all(_positive(kernel, row, grid[inside], table[row, inside]) for row in (1, 3))
+    return all(
+        _is_throughout(kernel, row, grid[inside], table[row, inside], holds)
+        for row, holds in ((1, _is_positive), (3, _increases))
+    )
 
 
 def _adjacent(inside: NDArray[np.intp]) -> bool:
     return bool(inside[-1] - inside[0] == inside.size - 1)
 
 
-def _positive(kernel: Kernel, row: int, grid: Array, values: Array) -> bool:
-    """True where a derivative of phi is positive on the grid, and between its points next to the smallest value."""
+def _is_positive(slopes: Array) -> bool:
+    return bool(np.all(slopes > 0.0))
+
+
+def _increases(thirds: Array) -> bool:
+    """Whether phi'' increases, by its derivative on a grid: positive, or zero at points that stand alone."""
+    return bool(np.all(thirds >= 0.0) and np.all(thirds[1:] + thirds[:-1] > 0.0))
+
+
+def _is_throughout(kernel: Kernel, row: int, grid: Array, values: Array, holds: Callable[[Array], bool]) -> bool:
+    """True where what a derivative of phi is to be holds on the grid, and between its points next to the smallest."""
     for _ in range(2):
-        k = int(np.argmin(values))
-        if not values[k] > 0.0:
+        if not holds(values):
             return False
+        k = int(np.argmin(values))
         grid = np.linspace(grid[max(k - 1, 0)], grid[min(k + 1, grid.size - 1)], 65)
         values = kernel.table(grid)[row]
-    return bool(np.all(values > 0.0))
+    return holds(values)
 
 
 def _realise(manifold: ZeroLossManifold, Z: Array) -> Array:
@@ -335,9 +348,8 @@ def _best(runs: list[Minimisation], lower_bound: float) -> Found:
     is_global = best.point.F - lower_bound <= GAP * best.point.F
     status = 0 if is_global else _STATUS[best.verdict]
     return Found(
-        best.point.W, status == 0 or (best.verdict == "not attained" and best.stationary),
-        _message(best, len(runs), n_minima, is_global), status, is_global, lower_bound, best.curvature,
-        best.verdict != "not attained", n_minima, len(best.norms) - 1,
+        best.point.W, status == 0, _message(best, len(runs), n_minima, is_global), status, is_global, lower_bound,
+        best.curvature, best.verdict != "not attained", n_minima, len(best.norms) - 1,
     )  # fmt: skip
 
 
@@ -352,7 +364,8 @@ _VERDICTS = {
     "not attained": "Not attained: the steps do not shrink, F falls towards a value that it takes only at "
     "infinity (gradient norm {norm:.1e}).",
     "saddle": "Stationary, but not a minimum: the smallest curvature {curvature:.3g} is negative. Start elsewhere.",
-    "stalled": "No step lowers F beyond rounding, yet the gradient norm is {norm:.1e}: J J^T is nearly singular here.",
+    "stalled": "No step lowers F beyond rounding, yet the gradient norm is {norm:.1e}: J J^T or the curvature of F is "
+    "nearly singular here.",
     "unfinished": "Not stationary yet: the gradient norm is {norm:.1e}. Raise max_iterations.",
 }
 

@@ -66,10 +66,12 @@ def sharpness_flow(
             implicit method takes less work; `stats` says which steps were taken by which.
         t_eval: output times; None gives every step. One that lies alone in a step ends it; others are found by `sol`.
         events: functions (t, theta) -> float whose sign changes are located. As with SciPy's `solve_ivp`, attributes
-            `terminal` (True, or the number of the occurrence that stops the run) and `direction` (a sign) are read.
+            `terminal` (True, or the number of the occurrence that stops the run) and `direction` (a sign) are read, and
+            of two changes within one step none is seen. A value of zero at the start is no change.
         gradient_tolerance: stop when |grad F| is at most this. An infinite span also ends where |grad F| is rounding,
-            20 eps of the Euclidean gradient's normal part: "stationary", or "not_attained" where the point runs away,
-            as with saturating units, along which F falls for ever; or once it is 1e5 times as far out as it began.
+            20 eps of the Euclidean gradient's normal part, and no short row of X is on its way beside longer ones; or
+            where F no longer falls and the point rests: "stationary"; or "not_attained" where the point runs away, as
+            with saturating units, along which F falls for ever; or once it is 1e5 times as far out as it began.
         max_steps: bound on accepted steps.
         dense_output: keep what `sol` needs: every step, 1 number a parameter (explicit) or 5 (implicit). Between
             implicit steps it is of order 4 and about ten times less exact than they are.

@@ -18,15 +18,17 @@ from .compiled.explicit import Explicit, explicit_advance
 from .compiled.implicit import Rosenbrock, implicit_advance
 from .compiled.lines import in_lines, square
 from .conditioning import SINGULAR
+from .cost import cost_ratio
 from .events import Event, crossings, end_of_run
 from .immutable import lock
 from .interpolation import GAP, lower_bound
 from .manifold import ZeroLossManifold
+from .rest import is_underway
 from .snapshots import put_back, snapshot
 from .solution import REASONS, FlowSolution
 from .tableaus import dormand_prince, rodas5p
 from .trajectory import Segment, Trajectory
-from .trust_region import EPS, FAR
+from .trust_region import EPS
 from .turning import FLOOR, TURN_EVERY, Turning, residuals
 from .validation import Array
 
@@ -55,23 +57,6 @@ class FlowProgress:
     def theta(self) -> Array:
         """The point on M, (m, d + p)."""
         return self.lift()
-
-
-def cost_ratio(manifold: ZeroLossManifold) -> float:
-    """Time of an implicit step over that of an explicit one.
-
-    From counts of operations and their rates as measured on one machine (ns); a wrong ratio costs time only.
-    """
-    n, r = manifold.problem.R.shape
-    m, p, wide = manifold.m, manifold.network.p, manifold.coordinates.frame.wide
-    N, D = n + p, r + p
-    evaluation = 1000.0 + 3.0 * m * n + (7.0 * m * n**2 + n**3 / 3.0) / min(50.0, 12.0 + 0.35 * n)
-    if wide and p == 0:
-        block = 800.0 + 60.0 * n + 3.0 * n**2 + n**3 / 30.0
-    else:
-        block = 2000.0 + (4.0 * N * D**2 + 2.0 * N**2 * D + D**3) / 14.0
-    solve = 500.0 + m * (2.0 * n**2 / 25.0 + 0.25 * (N if wide else D) ** 2 + 4.0 * n)
-    return (10.0 * evaluation + 8.0 * solve + m * block) / (16.0 * evaluation)
 
 
 class Integration:
@@ -107,7 +92,8 @@ class Integration:
         self.steps_by_method = {"explicit": 0, "implicit": 0}
         scalars = np.zeros(stepping.N_SCALARS)
         scalars[[stepping.T, stepping.BEGAN]] = t0
-        scalars[stepping.PATIENCE] = 1.0
+        scalars[stepping.PATIENCE], scalars[stepping.SIZE] = 1.0, np.linalg.norm(W)
+        scalars[stepping.ALLOWED] = control.projection_tolerance
         self.state = stepping.State(scalars, W.copy(), np.empty_like(W), np.zeros(8, np.int64))
         self.tableaus: dict[str, Explicit | Rosenbrock] = {"explicit": dormand_prince(), "implicit": rodas5p()}
         self._scratch: dict[str, tuple[Any, ...]] = {}
@@ -131,6 +117,8 @@ class Integration:
                 self._take(self._next_segment())
                 if self.reason == "stationary" and np.isfinite(self.control.t_end) and not self._is_as_flat_as_wanted():
                     self._take(self._rest())
+                if self.reason == "stationary" and self._has_way_to_go():
+                    self.state.scalars[stepping.UNDERWAY], self.reason = 1.0, "running"
                 if self.checkpoint is not None and time.monotonic() - written >= self.checkpoint_interval:
                     self.checkpoint.save(snapshot(self))
                     written = time.monotonic()
@@ -170,6 +158,8 @@ class Integration:
         explicit, (record, *scratch) = self.method == "explicit", self._scratch_of(self.method)
         before = self.output.segments[-1]
         self.state.counters[stepping.RECORDED] = 0
+        tolerance = self.state.scalars[stepping.ALLOWED]
+        self.control = self.output.control = self.control._replace(projection_tolerance=tolerance)
         advance = explicit_advance if explicit else implicit_advance
         code = advance(
             self.state, self.turning.problem, self.frame, self.work, record, self.control, self.tableaus[self.method],
@@ -189,6 +179,12 @@ class Integration:
         )
         self._continue_after(REASONS[int(code)][0])
         return segment
+
+    def _allow_for_rounding(self) -> bool:
+        """Far out, outputs are sums of large terms and f - y is their rounding; whether by more than was allowed."""
+        here, allowed = self.manifold.projection_tolerance(self.state.W), self.control.projection_tolerance
+        self.state.scalars[stepping.ALLOWED] = max(here, allowed)
+        return here > 2.0 * allowed
 
     def _rest(self) -> Segment:
         """The rest of a finite span, in which a point stays whose gradient is what rounding leaves of 0.
@@ -222,6 +218,8 @@ class Integration:
             self.method = "implicit" if self.method == "explicit" else "explicit"
         if name == "not_finite" and self.manifold.condition(self.lift(self.state.W)) > SINGULAR:
             name = "singular"  # seen by a stage of the step, which knows only that no finite number came
+        if name == "projection_failed" and self._allow_for_rounding():
+            name = "buffer_full"
         if self.turning.possible:
             name = self._turn_or_end(name)
         if name == "singular" and self._is_at_limit(max(self.control.rtol, GAP)):
@@ -268,30 +266,24 @@ class Integration:
         if segment.t.size == 1:
             return
         segment = self._until_event(segment)
+        if self.reason != "event" and np.isinf(self.control.t_end):
+            at_rounding = self.reason == "stationary" and not self._is_as_flat_as_wanted()
+            segment, ending = self.output.until_rounding(segment, at_rounding)
+            self.reason = ending or self.reason
         self._sample(segment)
         self.output.add(segment)
-        if self._is_at_infinity():
-            self.reason = "not_attained"
         self._mark()
         if self.callback is not None and self.callback(self._progress()) and self.reason == "running":
             self.reason = "stopped"
 
-    def _is_at_infinity(self) -> bool:
-        """Whether a run without an end is to end because its point runs away: at rounding, or too far out to go on.
-
-        At rounding may be the gradient; or the fall of F, with the gradient or where no more than the rounding of its
-        rounding is left: where a way's length grows as log t, F falls by |grad F|^2 t in all the time to come.
-        """
-        if np.isfinite(self.control.t_end) or self.reason == "event":
-            return False
-        start, end = (float(np.linalg.norm(W)) for W in (self.output.segments[0].W[0], self.state.W))
-        at_rounding = self.reason == "stationary" and not self._is_as_flat_as_wanted()
-        fallen = self.control.gradient_tolerance == 0.0 and self.output.fall_left() <= EPS**2
-        far = end > FAR * (1.0 + start)
-        return (at_rounding or far or fallen or not self.output.falls()) and self.output.runs_away()
+    def _has_way_to_go(self) -> bool:
+        """Whether a run without an end, stationary to rounding, is to go on: once, and from where it is."""
+        scalars, endless = self.state.scalars, np.isinf(self.control.t_end) and not self._is_as_flat_as_wanted()
+        first = scalars[stepping.UNDERWAY] == 0.0 and scalars[stepping.T] == self.output.span[1]
+        return endless and first and is_underway(self.manifold, self.state.W, self.work)
 
     def _is_as_flat_as_wanted(self) -> bool:
-        return bool(self.state.scalars[stepping.GRADIENT_NORM] <= self.control.gradient_tolerance)
+        return bool(0.0 < self.control.gradient_tolerance >= self.state.scalars[stepping.GRADIENT_NORM])
 
     def _progress(self) -> FlowProgress:
         t, (sharpness, gradient_norm, residual) = self.output.span[1], self.output.segments[-1].numbers[-1]

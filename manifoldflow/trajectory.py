@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .compiled import geometry
 from .compiled.coefficients import new_stages
@@ -16,15 +17,20 @@ from .errors import InputError
 from .manifold import ZeroLossManifold
 from .reproducible import reproducible
 from .tableaus import dormand_prince
-from .trust_region import EPS
+from .trust_region import EPS, FAR
 from .turning import can_turn, problem_at, residuals
 from .validation import Array
 
 # A point runs away where at its last speed it would move by more than MOVING of itself in the time it has taken, for
 # which no curvature above rounding leaves a gradient when it is rounding; and where over the last tenfold of time it
 # moved by more than STEADY of what it moved over the tenfold before: 1 where it grows as log t, more for a power of t,
-# 0.32 and 0.68 next to minima of orders 4 and 8. It has come to rest if that was less than RESTING of itself.
-MOVING, STEADY, RESTING = 1e-3, 0.8, 1e-6
+# 0.32 and 0.68 next to minima of orders 4 and 8. It has come to rest if that was less than RESTING of itself, and where
+# its gradient is rounding it has stopped if it was less than STOPPED.
+MOVING, STEADY, RESTING, STOPPED = 1e-3, 0.8, 1e-6, 1e-10
+
+
+# Of F, over the last tenfold of time: less is rounding.
+LEAST_FALL = 4.0 * EPS
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +54,11 @@ class Segment:
     def bytes(self) -> int:
         """Memory held."""
         return self.t.nbytes + self.W.nbytes + self.numbers.nbytes + (0 if self.dense is None else self.dense.nbytes)
+
+    def until(self, k: int) -> Segment:
+        """The first k steps."""
+        dense = None if self.dense is None else self.dense[:k]
+        return replace(self, t=self.t[: k + 1], W=self.W[: k + 1], numbers=self.numbers[: k + 1], dense=dense)
 
     def every(self, stride: int) -> Segment:
         """The first knot, then every stride-th and the last; without a way between where knots are left out."""
@@ -123,6 +134,45 @@ class Trajectory:
         starts = [segment.t[0] for segment in self.segments]
         return np.maximum(np.searchsorted(starts, times, side="right") - 1, 0)
 
+    def until_rounding(self, segment: Segment, stationary: bool) -> tuple[Segment, str | None]:
+        """What of a segment to be added a run without an end goes through, and why it ends there, if it does.
+
+        The rest is rounding, or the point too far to go on. Rounding may be the gradient, where it is `stationary`; or
+        the fall of F, with the gradient or where no more than the rounding of its rounding is left: where a way's
+        length grows as log t, F falls by |grad F|^2 t in all the time to come.
+        """
+        flat, spent = self._flat_knots(segment), self._spent_knots(segment)
+        spent[-1] |= stationary
+        for k in map(int, np.flatnonzero((flat | spent)[1:]) + 1):
+            part = segment.until(k)
+            whole = self._followed_by(part)
+            ending = whole._ending() if flat[k] else None
+            if ending is None and spent[k] and whole.runs_away():
+                ending = "not_attained"
+            if ending is not None:
+                return part, ending
+        return segment, None
+
+    def _followed_by(self, segment: Segment) -> Trajectory:
+        return replace(self, segments=[*self.segments, segment])
+
+    def _flat_knots(self, segment: Segment) -> NDArray[np.bool_]:
+        """The knots of a segment at which F has not fallen beyond rounding over the last tenfold of time."""
+        parts = [*self.segments, segment]
+        t, F = np.concatenate([part.t for part in parts]), np.concatenate([part.numbers[:, 0] for part in parts])
+        late = t[0] + 0.1 * (segment.t - t[0])
+        before, now = F[np.searchsorted(t, late, side="right") - 1], segment.numbers[:, 0]
+        return np.asarray(before - now <= LEAST_FALL * now)
+
+    def _spent_knots(self, segment: Segment) -> NDArray[np.bool_]:
+        """The knots of a segment that are too far out to go on, or from which F has no more than rounding of its
+        rounding to fall by: |grad F|^2 t, where the gradient falls as 1/t.
+        """
+        start, sizes = (np.linalg.norm(W.reshape(len(W), -1), axis=1) for W in (self.segments[0].W[:1], segment.W))
+        t, (F, speed) = segment.t - self.span[0], segment.numbers[:, :2].T
+        fallen = (self.control.gradient_tolerance == 0.0) & (speed**2 * t <= EPS**2 * F)
+        return np.asarray((sizes > FAR * (1.0 + start)) | fallen)
+
     def runs_away(self) -> bool:
         """True where the point still moves over each tenfold of time as it did over the one before."""
         (early, _), (late, _), (end, numbers) = (self._after(share) for share in (0.01, 0.1, 1.0))
@@ -132,19 +182,19 @@ class Trajectory:
         way = float(np.linalg.norm(end - late))
         return way > STEADY * float(np.linalg.norm(late - early)) and way > RESTING * size
 
-    def fall_left(self) -> float:
-        """|grad F|^2 t / F at the end, of order of the share by which F still falls where the gradient falls as 1/t."""
-        first, last = self.span
-        F, speed = self.segments[-1].numbers[-1, :2]
-        return float(speed) ** 2 * (last - first) / max(float(F), np.finfo(float).tiny)
+    def _ending(self) -> str | None:
+        """Why a run without an end is over where F has not fallen over the last tenfold of time; None where it is not.
 
-    def falls(self) -> bool:
-        """True where F fell over the last tenfold of time by more than its rounding, or the gradient is still no more
-        than the way of the point tells: 4 times as much would be rounding.
+        The gradient then tells how far the point went, unless it is rounding. 4 times as far is, where the point runs
+        away; a million times as far, as nothing that grows out of a saddle makes it be, where it has stopped.
         """
         (late, before), (end, now) = self._after(0.1), self._after(1.0)
-        told = 0.9 * (self.span[1] - self.span[0]) * now[1]
-        return bool(before[0] - now[0] > 4.0 * EPS * now[0] or told <= 4.0 * np.linalg.norm(end - late))
+        if before[0] - now[0] > LEAST_FALL * now[0]:
+            return None
+        way, told = float(np.linalg.norm(end - late)), 0.9 * (self.span[1] - self.span[0]) * now[1]
+        if told > 4.0 * way and self.runs_away():
+            return "not_attained"
+        return "stationary" if told > 1e6 * way and way <= STOPPED * float(np.linalg.norm(end)) else None
 
     def _after(self, share: float) -> tuple[Array, Array]:
         """Point and numbers at the last knot within that share of the time so far."""

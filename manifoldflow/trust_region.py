@@ -61,13 +61,15 @@ class Minimisation:
 
     `stationary`: the gradient is rounding; `stalled`: no step lowers F beyond rounding; `curvature`: smallest
     eigenvalue of the Hessian, zero to rounding within +-`flat`, infinite where M has dimension 0; `far`: the last steps
-    did not shrink, or the point is far from the start; `norms`: gradient norms on the way.
+    did not shrink, or the point is far from the start; `gone`: so far that the run ended; `norms`: gradient norms on
+    the way.
     """
 
     point: Point
     stationary: bool
     stalled: bool
     far: bool
+    gone: bool
     curvature: float
     flat: float
     norms: tuple[float, ...] = field(repr=False)
@@ -81,7 +83,7 @@ class Minimisation:
         """
         runs_away = self.far and abs(self.curvature) <= self.flat
         if not self.stationary:
-            return "not attained" if runs_away else "stalled" if self.stalled else "unfinished"
+            return "not attained" if runs_away or self.gone else "stalled" if self.stalled else "unfinished"
         if self.curvature < -self.flat:
             return "saddle"
         if self.curvature > self.flat:
@@ -229,7 +231,8 @@ class _Run:
         steady = last > max(1e-6 * size, _STEADY * max(self.steps[-6:-3], default=np.inf))
         far = self.steps[-1] > 1e-3 * (1.0 + size) or steady or size > 1e-3 * self.allowed
         return Minimisation(
-            self.point, self.stationary, self.stalls >= _STALLS, far, self.curvature()[0], self.flat, tuple(self.norms),
+            self.point, self.stationary, self.stalls >= _STALLS, far, size > self.allowed, self.curvature()[0],
+            self.flat, tuple(self.norms),
         )  # fmt: skip
 
     def _retract(self, U: Array) -> Point | None:

@@ -43,6 +43,8 @@ def _numeric(name: str, value: ArrayLike) -> Array:
         array = np.asarray(value)
     except ValueError as error:
         raise InputError(f"{name} must be a rectangular array of real numbers: {error}.") from error
+    if np.ma.is_masked(value):
+        raise InputError(f"{name} must have no masked entries; remove or fill them.")
     if array.dtype.kind not in "fiub":
         raise InputError(f"{name} must hold real numbers; got dtype {array.dtype}.")
     return np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)

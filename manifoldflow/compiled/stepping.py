@@ -19,7 +19,7 @@ from .options import jit_bare
 # (explicit) or 0.1 to 0.3 (implicit) on the problems of the benchmarks.
 FIRST_ERROR = 20.0
 
-# A point that moves by less than this, relative to itself, stays where it is.
+# A point that moves by less than this, relative to itself or to where it began, stays where it is.
 REST = 1e-14
 
 # Relative rounding of F: of its derivative in the pre-activations, which have some eps of their own sizes.
@@ -74,8 +74,8 @@ class Record(NamedTuple):
 # Positions in State.scalars and State.counters.
 (
     T, H, SHARPNESS, GRADIENT_NORM, RESIDUAL, CURVATURE, BEGAN, ENTERED, LENGTH, REACH, PROMISE, GROWTH, PATIENCE, RATE,
-    LEAVING, WAY_OUT, N_SCALARS,
-) = range(17)  # fmt: skip
+    LEAVING, WAY_OUT, SIZE, UNDERWAY, ALLOWED, N_SCALARS,
+) = range(20)  # fmt: skip
 ACCEPTED, REJECTED, FIELD_EVALUATIONS, FACTORISATIONS, SWITCHES, RECORDED, SINCE_SWITCH, STIFF_STEPS = range(8)
 
 
@@ -123,11 +123,12 @@ def next_time(state, control, longest):
 
 @jit_bare
 def stationary_level(state, work, control):
-    """Gradient norm at which the point last evaluated counts as stationary; rounding does not while a saddle is left.
+    """Gradient norm at which the point last evaluated counts as stationary.
 
-    LEAVING is the rate at which the way out of it grows, or 0.
+    Rounding does not while a saddle is left, LEAVING being the rate at which the way out of it grows, or 0; nor where
+    samples are UNDERWAY whose part of the gradient is below it.
     """
-    rounding = control.rounding if state.scalars[LEAVING] == 0.0 else 0.0
+    rounding = control.rounding if state.scalars[LEAVING] == state.scalars[UNDERWAY] == 0.0 else 0.0
     return max(control.gradient_tolerance, rounding * work.normal[0])
 
 
@@ -207,12 +208,13 @@ def land(W_new, grad_new, problem, work, step, tolerance):
 @jit_bare
 def accept(state, W_new, grad_new, F, size, t_new, work, control):
     """Move the state to the new point; returns the reason to stop, or RUNNING."""
-    looks = control.rounding > 0.0 and state.scalars[LEAVING] == 0.0
-    at_rest = looks and _is_at_rest(state.W, W_new, (t_new - state.scalars[T]) * norm(grad_new))
+    looks, speed = control.rounding > 0.0 and state.scalars[LEAVING] == 0.0, norm(grad_new)
+    at_rest = looks and _is_at_rest(state.W, W_new, (t_new - state.scalars[T]) * speed)
+    at_rest = at_rest or (looks and _has_settled(state, t_new, speed, control))
     copy(W_new, state.W)
     copy(grad_new, state.grad)
     state.scalars[T] = t_new
-    state.scalars[SHARPNESS], state.scalars[GRADIENT_NORM] = F, norm(grad_new)
+    state.scalars[SHARPNESS], state.scalars[GRADIENT_NORM] = F, speed
     state.scalars[RESIDUAL] = size
     state.counters[ACCEPTED] += 1
     state.counters[SINCE_SWITCH] += 1
@@ -236,6 +238,20 @@ def _is_at_rest(W, W_new, way):
         for k in range(W.shape[1]):
             total = accumulate(total, (W_new[j, k] - W[j, k]) ** 2)
     return np.sqrt(total) <= REST * size
+
+
+@jit_bare
+def _has_settled(state, t, speed, control):
+    """Whether a flow without an end has no way to go: |grad F| t has fallen to REST, as a power of t.
+
+    So it falls next to minima of order 4 and more, to those of order 2 by more than tenfold in a step. Where the
+    Euclidean gradient vanishes too, as for z^5 + z and labels of 0, nothing else shows it, and steps that are below any
+    tolerance go on until one is lost.
+    """
+    before = (state.scalars[T] - state.scalars[BEGAN]) * state.scalars[GRADIENT_NORM]
+    now = (t - state.scalars[BEGAN]) * speed
+    endless = np.isinf(control.t_end) and control.gradient_tolerance == state.scalars[UNDERWAY] == 0.0
+    return endless and 0.1 * before < now < before and now <= REST * state.scalars[SIZE]
 
 
 @jit_bare

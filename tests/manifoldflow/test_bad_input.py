@@ -81,6 +81,7 @@ DATA = [
     ([[1.0, -np.inf], [0.0, 1.0]], Y, r"X must be finite.*\(-inf\)"),
     (X, [1.0, np.nan], r"y must be finite; 1 of 2 .* index \(1,\)"),
     (X, [np.inf, np.inf], r"y must be finite; 2 of 2"),
+    (np.ma.masked_equal(X, X[0, 0]), Y, "X must have no masked entries"),
     (X.astype(complex), Y, "X must hold real numbers; got dtype complex128"),
     (X, [1.0, 1j], "y must hold real numbers; got dtype complex128"),
     ([["a", "b"], ["c", "d"]], Y, "X must hold real numbers; got dtype <U1"),

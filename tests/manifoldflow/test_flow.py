@@ -14,8 +14,8 @@ from scipy.optimize import brentq
 
 import manifoldflow as mf
 from manifoldflow.compiled import stepping
+from manifoldflow.cost import cost_ratio
 from manifoldflow.errors import AssumptionWarning, GeometryError, InputError
-from manifoldflow.integration import cost_ratio
 from manifoldflow.solution import REASONS
 from tests.manifoldflow.conftest import problem
 from tests.manifoldflow.oracle import fitted_order, relative

@@ -1,10 +1,14 @@
 """The flow on data that its methods were not made for: windows of one time series, large labels, flat units."""
 
+import types
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import manifoldflow as mf
-from manifoldflow.integration import cost_ratio
+from manifoldflow import integration
+from manifoldflow.cost import cost_ratio
 from manifoldflow.trajectory import Segment, Trajectory
 
 pytestmark = pytest.mark.filterwarnings("ignore::manifoldflow.errors.AssumptionWarning")
@@ -59,15 +63,103 @@ def test_a_flow_to_infinity_ends_when_the_sharpness_no_longer_falls(seed):
     assert fallen < 1e-12 * sol.sharpness[-1]
 
 
+def ending_of(t, W, F, speed):
+    """How a run without an end ends by its points, sharpness and gradient norm at t; None: it goes on."""
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("exp(z)", 2, [1.0, -1.0]), [[1.0]], [1.0])
+    whole = Segment(t, W[:, None, None], np.column_stack([F, speed, np.zeros(t.size)]), None)
+    path = Trajectory(man, types.SimpleNamespace(gradient_tolerance=0.0), np.inf, [whole.until(t.size // 2)])
+    rest = replace(whole, t=t[t.size // 2 :], W=whole.W[t.size // 2 :], numbers=whole.numbers[t.size // 2 :])
+    return path.until_rounding(rest, False)[1]
+
+
 @pytest.mark.parametrize(
-    ("fall", "gradient", "falls"),
-    [(1.0, 1.0, True), (0.0, 1.0, True), (1.0, 100.0, True), (0.0, 100.0, False)],
+    ("fall", "gradient", "ending"),
+    [(1.0, 1.0, None), (0.0, 1.0, None), (1.0, 100.0, None), (0.0, 100.0, "not_attained")],
 )
-def test_f_no_longer_falls_only_where_the_gradient_is_rounding_too(fall, gradient, falls):
+def test_f_no_longer_falls_only_where_the_gradient_is_rounding_too(fall, gradient, ending):
     # A point that moves as log t, whose gradient is that speed or a multiple of it, and F = 1 + fall / t.
     t = np.geomspace(1.0, 1e8, 400)
-    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("exp(z)", 2, [1.0, -1.0]), [[1.0]], [1.0])
-    numbers = np.column_stack([1.0 + fall / t, gradient / t, np.zeros(t.size)])
-    path = Trajectory(man, None, np.inf)
-    path.add(Segment(t, np.log(t)[:, None, None], numbers, None))
-    assert path.falls() is falls
+    assert ending_of(t, np.log(t), 1.0 + fall / t, gradient / t) == ending
+
+
+@pytest.mark.parametrize(
+    ("growth", "ending"), [(lambda t: 0.0 * t, "stationary"), (lambda t: 1e-20 * np.exp(1e-5 * t), None)]
+)
+def test_a_point_has_stopped_where_its_gradient_would_have_moved_it_a_million_times_as_far(growth, ending):
+    # The gradient is rounding, or what grows out of a saddle at the rate 1e-5 and has not moved the point yet.
+    t = np.linspace(0.0, 2e6, 400)
+    speed = np.maximum(1e-5 * growth(t), 0.0 if ending is None else 1e-12)
+    assert ending_of(t, 1.0 + growth(t), np.ones(t.size), speed) == ending
+
+
+def test_a_run_whose_gradient_is_the_rounding_of_far_points_ends_before_its_steps_go_astray():
+    # The Euclidean gradient's normal part vanishes along SiLU's straight side: by it alone no rounding is seen, and
+    # ever longer steps multiplied what there is until F rose by 1e-4 of itself and |grad F| was 0.2.
+    rng = np.random.default_rng(93)
+    X = np.vander(np.linspace(-1.0, 1.0, 7), 22, increasing=True)
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z/(1 + exp(-z))", 4), X, 100.0 * np.abs(rng.normal(size=7)) + 0.5)
+    sol = mf.sharpness_flow(man, man.random_point(rng=93), rtol=1e-5)
+    assert sol.status in ("stationary", "not_attained")
+    assert sol.gradient_norm[-1] < 1e-8
+    assert np.all(np.diff(sol.sharpness) <= 1e-11 * sol.sharpness[-1])
+
+
+def test_far_out_the_residual_may_be_the_rounding_of_the_outputs_terms(monkeypatch):
+    # |W| grows to ten thousand times its start, and with it the terms whose sum is y.
+    rng = np.random.default_rng(0)
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z + atan(z)", 3), 10.0 * rng.normal(size=(4, 8)), rng.normal(size=4))
+    theta, options = man.random_point(rng=0, scale=0.1), {"rtol": 1e-5, "max_steps": 1000}
+    sol = mf.sharpness_flow(man, theta, **options)
+    assert sol.status == "not_attained"
+    assert sol.residual[-1] < 1e-15 * np.abs(sol.theta[-1] @ man.X.T).sum()
+    assert np.isfinite(sol.sol(0.7 * sol.t[-1])).all()
+    # Where it ends does not depend on how many steps are looked at together.
+    watched = mf.sharpness_flow(man, theta, **options, callback=lambda progress: None)
+    assert np.array_equal(watched.theta, sol.theta)
+    # The control: by the tolerance of the start there is a point that no step can be projected from.
+    monkeypatch.setattr(integration.Integration, "_allow_for_rounding", lambda run: False)
+    assert mf.sharpness_flow(man, theta, **options).status == "projection_failed"
+
+
+def rows_of_all_lengths(decades, n=6, m=6):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 2 * n)) * np.logspace(-decades / 2, decades / 2, n)[:, None]
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", m), X, rng.normal(size=n))
+    return man, man.random_point(rng=0)
+
+
+def off(sol, man):
+    """Largest distance of a pre-activation from its value at the flattest point."""
+    return np.abs(man.preactivations(sol.theta[-1]) - man.preactivations(mf.flattest_point(man).x)).max()
+
+
+@pytest.mark.parametrize("decades", [2, 3])
+def test_short_rows_come_to_rest_beside_long_ones(decades, monkeypatch):
+    man, theta = rows_of_all_lengths(decades)
+    sol = mf.sharpness_flow(man, theta)
+    assert sol.status == "stationary"
+    assert off(sol, man) < 1e-13
+    # The control: by the gradient's norm alone the run ends, some ten steps earlier, with the short rows on their way.
+    monkeypatch.setattr(integration, "is_underway", lambda *_: False)
+    early = mf.sharpness_flow(man, theta)
+    assert off(early, man) > 1e-10
+    assert early.stats["accepted"] > sol.stats["accepted"] - 30
+
+
+def test_rows_of_one_length_take_no_more_steps(monkeypatch):
+    man, theta = rows_of_all_lengths(0)
+    steps = mf.sharpness_flow(man, theta).stats
+    monkeypatch.setattr(integration, "is_underway", lambda *_: False)
+    assert mf.sharpness_flow(man, theta).stats == steps
+
+
+@pytest.mark.parametrize("method", ["auto", "implicit"])
+def test_a_minimum_of_order_four_where_the_euclidean_gradient_vanishes_is_reached(method):
+    # z falls as t^(-1/2): F is constant to rounding from z = 1e-4 on, and nothing is relative to what vanishes.
+    data = mf.datasets.synthetic(n=3, d=6, rng=0)
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**5 + z", 2), data.X, np.zeros(3))
+    sol = mf.sharpness_flow(man, man.random_point(rng=0), method=method)
+    assert (sol.status, sol.success) == ("stationary", True)
+    assert np.abs(man.preactivations(sol.theta[-1])).max() < 1e-12
+    assert sol.stats["accepted"] < 1000
+    assert sol.stats["rejected"] < 10

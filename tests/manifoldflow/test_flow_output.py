@@ -297,3 +297,18 @@ def test_ctrl_c_within_a_long_run_keeps_and_resumes(cubic, tmp_path):
     rest = mf.sharpness_flow(cubic.man, cubic.theta, callback=lambda _: None, checkpoint=path, **options)
     whole = mf.sharpness_flow(cubic.man, cubic.theta, **options)
     np.testing.assert_array_equal(rest.theta, whole.theta)
+
+
+# --- a point that stays ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["auto", "explicit", "implicit"])
+def test_a_point_whose_gradient_is_zero_stays_to_the_end_of_its_span(method):
+    man = mf.ZeroLossManifold(mf.TwoLayerNetwork("z**3 + z", 3), np.eye(2, 4), [0.0, 0.0])
+    times, theta = [0.0, 1.0, 2.5, 10.0], np.zeros(man.shape)
+    sol = mf.sharpness_flow(man, theta, (0.0, 10.0), method=method, t_eval=times)
+    assert (sol.status, sol.t.tolist()) == ("reached_end", times)
+    assert not sol.theta.any()
+    assert not mf.sharpness_flow(man, theta, (0.0, 10.0), method=method).sol(3.0).any()
+    # Where a stationary point is asked for, it is the end.
+    assert mf.sharpness_flow(man, theta, (0.0, 10.0), method=method, gradient_tolerance=1e-9).t.tolist() == [0.0]
