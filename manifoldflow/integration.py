@@ -184,7 +184,7 @@ class Integration:
         """Far out, outputs are sums of large terms and f - y is their rounding; whether by more than was allowed."""
         here, allowed = self.manifold.projection_tolerance(self.state.W), self.control.projection_tolerance
         self.state.scalars[stepping.ALLOWED] = max(here, allowed)
-        return here > 2.0 * allowed
+        return 0.0 < 2.0 * allowed < here
 
     def _rest(self) -> Segment:
         """The rest of a finite span, in which a point stays whose gradient is what rounding leaves of 0.
