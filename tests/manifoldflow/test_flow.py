@@ -400,9 +400,10 @@ def test_the_sharpness_does_not_rise_along_a_long_step(seed, n, d, rtol):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_projection_that_fails_is_told_apart(cubic, method, monkeypatch):
+    theta = cubic.theta  # drawn when first asked for, which takes projections
     monkeypatch.setattr(cubic.man, "projection_tolerance", lambda W=None: -1.0)
     with np.errstate(invalid="ignore"):
-        sol = mf.sharpness_flow(cubic.man, cubic.theta, (0.0, 1.0), method=method)
+        sol = mf.sharpness_flow(cubic.man, theta, (0.0, 1.0), method=method)
     assert (sol.status, sol.success, sol.t.size) == ("projection_failed", False, 1)
     assert "projected" in sol.message
 
