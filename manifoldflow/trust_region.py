@@ -228,7 +228,8 @@ class _Run:
     def result(self) -> Minimisation:
         """How the run ended."""
         size, last = float(np.linalg.norm(self.point.W)), max(self.steps[-3:])
-        steady = last > max(1e-6 * size, _STEADY * max(self.steps[-6:-3], default=np.inf))
+        # A step that is none, after one along directions in which F is flat, is the end of a run and not a way to go.
+        steady = self.steps[-1] > 1e-6 * size and last > _STEADY * max(self.steps[-6:-3], default=np.inf)
         far = self.steps[-1] > 1e-3 * (1.0 + size) or steady or size > 1e-3 * self.allowed
         return Minimisation(
             self.point, self.stationary, self.stalls >= _STALLS, far, size > self.allowed, self.curvature()[0],
