@@ -149,7 +149,8 @@ def _diffrax(name: str, problem: Problem) -> tuple[Any, Any]:
 
     operations = formulas.jax_operations(problem.activation)
     fixed = problem.manifold.problem
-    constants = jax.numpy.asarray(fixed.R), jax.numpy.asarray(fixed.G), jax.numpy.asarray(fixed.s), problem.trained
+    data = (fixed.R, problem.manifold.gram, fixed.s)
+    constants = *map(jax.numpy.asarray, data), problem.trained
     times = jax.numpy.asarray(problem.times)
 
     def field(_: Any, state: Any, __: Any) -> Any:
@@ -195,5 +196,5 @@ def _heyoka_field(problem: Problem) -> tuple[list[Any], list[Any]]:
     fixed = problem.manifold.problem
     W = np.array(names, dtype=object).reshape(problem.W.shape)
     operations = formulas.symbolic_operations(problem.activation)
-    field = formulas.gradient(W, fixed.R, fixed.G, fixed.s, problem.trained, operations)
+    field = formulas.gradient(W, fixed.R, problem.manifold.gram, fixed.s, problem.trained, operations)
     return list(names), [-entry for entry in field.ravel()]
