@@ -27,8 +27,6 @@ from .validation import Array
 # 0.32 and 0.68 next to minima of orders 4 and 8. It has come to rest if that was less than RESTING of itself, and where
 # its gradient is rounding it has stopped if it was less than STOPPED.
 MOVING, STEADY, RESTING, STOPPED = 1e-3, 0.8, 1e-6, 1e-10
-
-
 # Of F, over the last tenfold of time: less is rounding.
 LEAST_FALL = 4.0 * EPS
 

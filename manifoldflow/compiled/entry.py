@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .geometry import Problem, Workspace, gradient
-from .lines import LANES
+from .lines import whole
 from .options import jit
 from .views import view
 
@@ -26,7 +26,7 @@ def full_gradient(theta, packed, y, unit, out):
     """
     m, n = theta.shape[0], y.shape[0]
     # packed has n w + 2 n d' + n + m n entries, w the length of G's rows, and theta d' + p columns.
-    w = -(-n // LANES) * LANES
+    w = whole(n)
     d = (packed.shape[0] - n * w - n - m * n) // (2 * n)
     v = 1 + theta.shape[1] - d
     buffer = np.empty(n * w + (2 + 3 * v) * m * n + 3 * n + 1)

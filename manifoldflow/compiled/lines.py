@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import intrinsic, lower_builtin, models, register_jitable, register_model
 
 from .options import jit, jit_sums
 
@@ -244,9 +244,10 @@ else:
     spread, multiply_add, square_root, total = map(intrinsic, (_spread, _multiply_add, _square_root, _total))
 
 
-def whole(n: int) -> int:
-    """The length of whole lines that hold n numbers."""
-    return -(-n // LANES) * LANES
+@register_jitable
+def whole(n: int, group: int = LANES) -> int:
+    """The least multiple of `group`, a line if none is given, that is n or more."""
+    return -(-n // group) * group
 
 
 def rooms(*shapes: tuple[int, ...]) -> list[np.ndarray]:
@@ -267,11 +268,17 @@ def _places(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, list[tuple[tuple[
     return ends[-1], list(zip(shapes, ends, strict=False))
 
 
+def zeroed(*shape: int) -> np.ndarray:
+    """One array of zeros that begins where a line of the cache does."""
+    (room,) = rooms(shape)
+    room[...] = 0.0
+    return room
+
+
 def in_lines(G: np.ndarray) -> np.ndarray:
     """A square matrix with its rows padded to whole lines, as kernels take it."""
-    n = G.shape[0]
-    (lines,) = rooms((n, whole(n)))
-    lines[:, :n], lines[:, n:] = G, 0.0
+    lines = zeroed(G.shape[0], whole(G.shape[0]))
+    square(lines)[:] = G
     return lines
 
 

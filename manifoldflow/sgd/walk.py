@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled.lines import LANES
+from ..compiled.lines import LANES, whole, zeroed
 from ..compiled.pending import GROUP
 from ..compiled.sgd import Room, Walk, sgd_steps
 from ..manifold import ZeroLossManifold
@@ -67,7 +67,7 @@ class Setting:
         few = n <= _FEW_ROWS or size <= _FEW or self.manifold.coordinates.rank == 0
         if uses == 1 and self.momentum == 0.0 and few:
             return 0
-        return _whole(max(uses, GROUP if size <= _IN_CACHE else _MANY), GROUP)
+        return whole(max(uses, GROUP if size <= _IN_CACHE else _MANY), GROUP)
 
     @property
     def width(self) -> int:
@@ -76,13 +76,13 @@ class Setting:
         An odd number of them: rows a power of two apart would share a few places in a cache.
         """
         if self.capacity == 0:
-            return _whole(self.manifold.m, LANES)
-        pairs = _whole(self.manifold.m, 2 * LANES) // (2 * LANES)
+            return whole(self.manifold.m)
+        pairs = whole(self.manifold.m, 2 * LANES) // (2 * LANES)
         return 2 * LANES * (pairs | 1 if pairs > 7 else pairs)
 
     def in_lines(self, rows: Array) -> Array:
         """Rows (k, m) in whole lines (k, M), the last unit repeated."""
-        padded = _cache_aligned(len(rows), self.width)
+        padded = zeroed(len(rows), self.width)
         padded[:, : self.manifold.m] = rows
         padded[:, self.manifold.m :] = rows[:, -1:]
         return padded
@@ -194,32 +194,19 @@ def _arrays_again(value: Any) -> Any:
     return {key: _arrays_again(part) for key, part in value.items()} if isinstance(value, dict) else value
 
 
-def _whole(count: int, group: int) -> int:
-    """The next multiple of `group`."""
-    return -(-count // group) * group
-
-
-def _cache_aligned(*shape: int) -> Array:
-    """Zeros that begin on a cache line: vectors that straddle two cost twice."""
-    size = int(np.prod(shape))
-    raw = np.zeros(size + LANES)
-    start = -(raw.ctypes.data // 8) % LANES
-    return raw[start : start + size].reshape(shape)
-
-
 def _arrays(setting: Setting, W: Array) -> tuple[Walk, Room]:
     man, P, M = setting.manifold, setting.capacity, setting.width
     n, m, p, rank = man.n, man.m, man.network.p, man.coordinates.rank
     rows, own_rows = (n, p) if setting.momentum > 0.0 else (0, 0)
     own = setting.in_lines(W[:, rank:].T)
     walk = Walk(
-        q=setting.in_lines((W[:, :rank] @ man.problem.R.T).T), v=_cache_aligned(rows, M),
-        moved=_cache_aligned(n, M), moved_v=_cache_aligned(rows, M),
-        own=own, own_q=own[:own_rows].copy(), own_v=_cache_aligned(own_rows, M),
-        pending=_cache_aligned(M // LANES, P, LANES), members=np.zeros(P, np.int64), boosts=np.zeros(P),
+        q=setting.in_lines((W[:, :rank] @ man.problem.R.T).T), v=zeroed(rows, M),
+        moved=zeroed(n, M), moved_v=zeroed(rows, M),
+        own=own, own_q=own[:own_rows].copy(), own_v=zeroed(own_rows, M),
+        pending=zeroed(M // LANES, P, LANES), members=np.zeros(P, np.int64), boosts=np.zeros(P),
         held=np.zeros(1, np.int64), decay=np.ones(1),
     )  # fmt: skip
-    counted = _cache_aligned(M)
+    counted = zeroed(M)
     counted[:m] = 1.0
-    room = Room(_cache_aligned(2 + p, M), _cache_aligned(M), np.empty(P), _cache_aligned(p, M), counted)
+    room = Room(zeroed(2 + p, M), zeroed(M), np.empty(P), zeroed(p, M), counted)
     return walk, room
